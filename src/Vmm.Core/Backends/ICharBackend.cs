@@ -1,0 +1,14 @@
+namespace Vmm.Core.Backends;
+
+/// <summary>The host end of a serial line: terminal, file, pty, socket. Never blocks the caller.</summary>
+public interface ICharBackend : IDisposable
+{
+    /// <summary>Sends bytes from the guest. The backend keeps what it cannot pass on at once, up to a bound, and beyond it drops the oldest.</summary>
+    void Write(ReadOnlySpan<byte> data);
+
+    /// <summary>Names who takes input; called once, before the machine runs.</summary>
+    void Attach(ICharReceiver receiver);
+
+    /// <summary>Called by the receiver when it has room again after it answered 0 or less than offered. Any thread.</summary>
+    void ReceiverReady();
+}
