@@ -1,6 +1,9 @@
 namespace Vmm.Core.Hypervisor;
 
-/// <summary>The pins of a software vCPU: what its local APIC can do to it. Any thread; each also wakes a halted vCPU where it should.</summary>
+/// <summary>
+/// The pins of a software vCPU: what its local APIC can do to it. Any thread; each also wakes a halted vCPU where it should. Called with
+/// the interrupt controllers' locks held: no member may block or call back into them.
+/// </summary>
 public interface IVcpuSignals
 {
     /// <summary>Look at <see cref="ILocalApic.HasInterrupt"/> again.</summary>
