@@ -1,0 +1,95 @@
+using System.Runtime.InteropServices;
+using Vmm.Host.Native;
+
+namespace Vmm.Host;
+
+/// <summary>
+/// The user's terminal in raw mode, as a serial line wants it. It is put back when this is disposed, when the process exits or dies
+/// of an exception, and while the process is stopped by SIGTSTP.
+/// </summary>
+public sealed unsafe class Terminal : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly int _fd;
+    private readonly PosixSignalRegistration _stop;
+    private readonly PosixSignalRegistration _continue;
+    private Libc.Termios _saved;
+    private bool _isRaw;
+    private bool _disposed;
+
+    private Terminal(int fd, in Libc.Termios saved)
+    {
+        _fd = fd;
+        _saved = saved;
+        AppDomain.CurrentDomain.ProcessExit += OnProcessEnd;
+        AppDomain.CurrentDomain.UnhandledException += OnProcessEnd;
+        _stop = PosixSignalRegistration.Create(PosixSignal.SIGTSTP, Suspend);
+        _continue = PosixSignalRegistration.Create(PosixSignal.SIGCONT, _ => EnterRaw());
+        EnterRaw();
+    }
+
+    /// <summary>True while it is raw: a line then needs a carriage return before its line feed.</summary>
+    public bool IsRaw => Volatile.Read(ref _isRaw);
+
+    /// <summary>True when the descriptor is a terminal.</summary>
+    public static bool IsTerminal(int fd) => Libc.IsAtty(fd) == 1;
+
+    /// <summary>Switches a terminal to raw mode.</summary>
+    /// <returns>Null when the descriptor is no terminal.</returns>
+    public static Terminal? TryEnterRaw(int fd)
+    {
+        Libc.Termios saved;
+        // SAFETY: a local that outlives the call.
+        return IsTerminal(fd) && Libc.TcGetAttr(fd, &saved) == 0 ? new Terminal(fd, saved) : null;
+    }
+
+    /// <summary>Puts the terminal back as it was. Any thread; a second time does nothing.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            Restore();
+            if (_disposed) return;
+            _disposed = true;
+        }
+
+        AppDomain.CurrentDomain.ProcessExit -= OnProcessEnd;
+        AppDomain.CurrentDomain.UnhandledException -= OnProcessEnd;
+        _stop.Dispose();
+        _continue.Dispose();
+    }
+
+    private void EnterRaw()
+    {
+        lock (_gate)
+        {
+            if (_disposed || _isRaw) return;
+            Libc.Termios raw = _saved;
+            Libc.CfMakeRaw(&raw);
+            // SAFETY: locals that outlive the calls.
+            _isRaw = Libc.TcSetAttr(_fd, Libc.TCSADRAIN, &raw) == 0;
+        }
+    }
+
+    private void Restore()
+    {
+        if (!_isRaw) return;
+        Libc.Termios saved = _saved;
+        // SAFETY: a local that outlives the call.
+        _ = Libc.TcSetAttr(_fd, Libc.TCSANOW, &saved);
+        _isRaw = false;
+    }
+
+    private void Suspend(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        lock (_gate) Restore();
+        _ = Libc.Kill(Libc.GetPid(), Libc.SIGSTOP);
+        // Stopped here, until SIGCONT runs EnterRaw.
+    }
+
+    private void OnProcessEnd(object? sender, EventArgs e)
+    {
+        lock (_gate) Restore();
+    }
+}
