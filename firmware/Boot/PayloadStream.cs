@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.IO.Compression;
 using ZstdSharp;
 
@@ -9,7 +10,7 @@ namespace Vmm.Firmware.Boot;
 /// </summary>
 internal sealed class PayloadStream : Stream
 {
-    // All but gzip, which carries its size itself, have the unpacked size appended by the kernel's build.
+    // The last four bytes are the unpacked size: gzip's own trailer, or appended by the kernel's build.
     private const int SizeTrailerBytes = 4;
 
     // Linux packs with the strongest level, whose window is 128 MiB.
@@ -17,13 +18,16 @@ internal sealed class PayloadStream : Stream
 
     private readonly BootFile _file;
     private readonly Stream _unpacked;
-    private long _left;
+    private readonly long _limitBytes;
+    private readonly long? _promisedBytes;
+    private long _totalBytes;
 
-    private PayloadStream(BootFile file, Stream unpacked, long limitBytes)
+    private PayloadStream(BootFile file, Stream unpacked, long limitBytes, long? promisedBytes)
     {
         _file = file;
         _unpacked = unpacked;
-        _left = limitBytes;
+        _limitBytes = limitBytes;
+        _promisedBytes = promisedBytes;
     }
 
     public override bool CanRead => true;
@@ -50,9 +54,13 @@ internal sealed class PayloadStream : Stream
     /// <param name="compression">One that <see cref="CanReadCompression"/> allows.</param>
     public static PayloadStream Open(BootFile file, SetupHeader header, PayloadCompression compression)
     {
-        bool hasTrailer = compression is PayloadCompression.Lz4 or PayloadCompression.Zstd;
-        Stream packed = file.OpenSlice(header.PayloadOffset, Math.Max(header.PayloadLength - (hasTrailer ? SizeTrailerBytes : 0), 0));
-        return new PayloadStream(file, Unpacker(packed, compression), header.InitSize);
+        long length = header.PayloadLength;
+        if (compression == PayloadCompression.None) return new PayloadStream(file, file.OpenSlice(header.PayloadOffset, length), header.InitSize, null);
+        Span<byte> trailer = stackalloc byte[SizeTrailerBytes];
+        file.ReadExactly(header.PayloadOffset + length - SizeTrailerBytes, trailer);
+        if (compression != PayloadCompression.Gzip) length -= SizeTrailerBytes;
+        Stream unpacked = Unpacker(file.OpenSlice(header.PayloadOffset, length), compression);
+        return new PayloadStream(file, unpacked, header.InitSize, BinaryPrimitives.ReadUInt32LittleEndian(trailer));
     }
 
     public override int Read(Span<byte> buffer)
@@ -60,8 +68,10 @@ internal sealed class PayloadStream : Stream
         try
         {
             int count = _unpacked.Read(buffer);
-            _left -= count;
-            if (_left < 0) throw _file.Error("its payload unpacks to more than init_size allows");
+            _totalBytes += count;
+            if (_totalBytes > _limitBytes) throw _file.Error("its payload unpacks to more than init_size allows");
+            if (count == 0 && buffer.Length != 0 && (_promisedBytes ?? _totalBytes) != _totalBytes)
+                throw _file.Error($"its payload is damaged: it unpacks to {_totalBytes} bytes, {_promisedBytes} are promised");
             return count;
         }
         catch (Exception e) when (e is InvalidDataException or ZstdException or IOException)
@@ -90,8 +100,6 @@ internal sealed class PayloadStream : Stream
     {
         switch (compression)
         {
-            case PayloadCompression.None:
-                return packed;
             case PayloadCompression.Gzip:
                 return new GZipStream(packed, CompressionMode.Decompress);
             case PayloadCompression.Lz4:
