@@ -15,6 +15,9 @@ public sealed record AcpiOptions
     /// <summary>PM timer, four bytes, 32 bits wide (ACPI 6.5 §4.8.3.3).</summary>
     public ushort PmTimerPort { get; init; } = 0x608;
 
+    /// <summary>GPE0 block: two bytes of status, two of enable (ACPI 6.5 §4.8.4.1); null where there is none.</summary>
+    public ushort? Gpe0Port { get; init; }
+
     /// <summary>What SLP_TYP must hold for the soft-off state.</summary>
     public byte SoftOffSleepType { get; init; } = 5;
 
@@ -47,6 +50,12 @@ public sealed record AcpiOptions
 
     /// <summary>True where a guest may probe for VGA.</summary>
     public bool HasVga { get; init; }
+
+    /// <summary>Where a pvpanic device stands (_HID QEMU0001); null where there is none.</summary>
+    public ushort? PvPanicPort { get; init; }
+
+    /// <summary>First of the twelve ports of a fw_cfg device (_HID QEMU0002); null where there is none.</summary>
+    public ushort? FwCfgPort { get; init; }
 
     /// <summary>Serial ports to name.</summary>
     public IReadOnlyList<AcpiSerialPort> SerialPorts { get; init; } = [];

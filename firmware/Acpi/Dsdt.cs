@@ -5,6 +5,10 @@ internal static class Dsdt
 {
     // Integers are 64 bits wide from revision 2 on.
     private const byte Revision = 2;
+    private const byte FwCfgPorts = 12;
+
+    // Present, enabled, shown, working.
+    private const ulong StatusPresent = 0xf;
 
     public static byte[] Build(AcpiOptions options)
     {
@@ -16,6 +20,8 @@ internal static class Dsdt
             if (options.HasRtc) bus.Device("RTC", d => d.HardwareId("PNP0B00").CurrentResources(r => r.Io(0x70, 2).Irq(8)));
             if (options.HasKeyboardController) AddKeyboardController(bus);
             foreach (AcpiSerialPort port in options.SerialPorts) AddSerialPort(bus, port);
+            if (options.PvPanicPort is { } panic) AddPorts(bus, "PEVT", "QEMU0001", panic, 1);
+            if (options.FwCfgPort is { } fwCfg) AddPorts(bus, "FWCF", "QEMU0002", fwCfg, FwCfgPorts);
             foreach (IAmlContributor contributor in options.Contributors) contributor.Contribute(bus);
         });
         return new AcpiTable("DSDT", Revision).Append(aml.Bytes).Close();
@@ -40,4 +46,7 @@ internal static class Dsdt
     private static void AddSerialPort(Aml bus, AcpiSerialPort port)
         => bus.Device($"COM{port.Number}", d => d.HardwareId("PNP0501").Name("_UID", (ulong)port.Number)
             .CurrentResources(r => r.Io(port.Port, 8).Irq(port.Irq)));
+
+    private static void AddPorts(Aml bus, string name, string id, ushort port, byte count)
+        => bus.Device(name, d => d.HardwareId(id).Name("_STA", StatusPresent).CurrentResources(r => r.Io(port, count)));
 }

@@ -11,6 +11,7 @@ internal static class Fadt
     private const byte EventBytes = 4;
     private const byte ControlBytes = 2;
     private const byte TimerBytes = 4;
+    private const byte Gpe0Bytes = 4;
     private const byte SystemIo = 1;
 
     private const int FIRMWARE_CTRL = 36;
@@ -20,9 +21,11 @@ internal static class Fadt
     private const int PM1a_EVT_BLK = 56;
     private const int PM1a_CNT_BLK = 64;
     private const int PM_TMR_BLK = 76;
+    private const int GPE0_BLK = 80;
     private const int PM1_EVT_LEN = 88;
     private const int PM1_CNT_LEN = 89;
     private const int PM_TMR_LEN = 91;
+    private const int GPE0_BLK_LEN = 92;
     private const int P_LVL2_LAT = 96;
     private const int P_LVL3_LAT = 98;
     private const int CENTURY = 108;
@@ -34,6 +37,7 @@ internal static class Fadt
     private const int X_PM1a_EVT_BLK = 148;
     private const int X_PM1a_CNT_BLK = 172;
     private const int X_PM_TMR_BLK = 208;
+    private const int X_GPE0_BLK = 220;
 
     public static byte[] Build(AcpiOptions options, uint facs, uint dsdt)
     {
@@ -60,6 +64,13 @@ internal static class Fadt
         SetRegister(table, X_PM1a_EVT_BLK, options.Pm1EventPort, EventBytes, ControlBytes);
         SetRegister(table, X_PM1a_CNT_BLK, options.Pm1ControlPort, ControlBytes);
         SetRegister(table, X_PM_TMR_BLK, options.PmTimerPort, TimerBytes);
+        if (options.Gpe0Port is { } gpe0)
+        {
+            table.Set(GPE0_BLK, (uint)gpe0);
+            table.Set(GPE0_BLK_LEN, Gpe0Bytes);
+            SetRegister(table, X_GPE0_BLK, gpe0, Gpe0Bytes, accessBytes: 1);
+        }
+
         return table.Close();
     }
 

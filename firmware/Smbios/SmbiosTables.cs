@@ -15,7 +15,7 @@ public static class SmbiosTables
     private const ushort NoErrorHandle = 0xfffe;
     private const int MebibyteShift = 20;
 
-    private enum Type : byte
+    private enum StructureType : byte
     {
         BiosInformation = 0,
         SystemInformation = 1,
@@ -46,8 +46,8 @@ public static class SmbiosTables
         Enclosure(options).AppendTo(table);
         Processor(options).AppendTo(table);
         AddMemory(table, memory);
-        Start(Type.SystemBoot).DWord(0).Word(0).Byte(0).AppendTo(table);
-        Start(Type.EndOfTable).AppendTo(table);
+        Start(StructureType.SystemBoot).DWord(0).Word(0).Byte(0).AppendTo(table);
+        Start(StructureType.EndOfTable).AppendTo(table);
         if (table.Count > RoomBytes - TableOffset) throw new BootException($"SMBIOS: the tables take {table.Count} bytes, there is room for {RoomBytes - TableOffset}");
 
         byte[] image = new byte[TableOffset + table.Count];
@@ -69,20 +69,20 @@ public static class SmbiosTables
         entry[5] = AcpiTable.Checksum(entry);
     }
 
-    private static SmbiosStructure Start(Type type, int instance = 0) => new((byte)type, (ushort)(((int)type << 8) | instance));
+    private static SmbiosStructure Start(StructureType type, int instance = 0) => new((byte)type, (ushort)(((int)type << 8) | instance));
 
     private static SmbiosStructure Bios()
     {
         const ulong CharacteristicsNotSupported = 1 << 3;
         const byte VirtualMachine = 1 << 4;
-        return Start(Type.BiosInformation).Text("Vmm").Text("1.0").Word(0).Text("01/01/2026").Byte(0)
+        return Start(StructureType.BiosInformation).Text("Vmm").Text("1.0").Word(0).Text("01/01/2026").Byte(0)
             .QWord(CharacteristicsNotSupported).Byte(0).Byte(VirtualMachine).Byte(1).Byte(0).Byte(byte.MaxValue).Byte(byte.MaxValue);
     }
 
     private static SmbiosStructure SystemInformation(SmbiosOptions options)
     {
         const byte PowerSwitch = 6;
-        return Start(Type.SystemInformation).Text(options.Manufacturer).Text(options.Product).Text(options.Version).Text(options.SerialNumber)
+        return Start(StructureType.SystemInformation).Text(options.Manufacturer).Text(options.Product).Text(options.Version).Text(options.SerialNumber)
             .Uuid(options.Uuid).Byte(PowerSwitch).Text(options.Sku).Text(options.Family);
     }
 
@@ -91,7 +91,7 @@ public static class SmbiosTables
         const byte Other = 1;
         const byte Safe = 3;
         const byte UnknownSecurity = 2;
-        return Start(Type.SystemEnclosure).Text(options.Manufacturer).Byte(Other).Text(options.Version).Text(options.SerialNumber).Byte(0)
+        return Start(StructureType.SystemEnclosure).Text(options.Manufacturer).Byte(Other).Text(options.Version).Text(options.SerialNumber).Byte(0)
             .Byte(Safe).Byte(Safe).Byte(Safe).Byte(UnknownSecurity).DWord(0).Byte(0).Byte(0).Byte(0).Byte(0).Byte(0);
     }
 
@@ -104,7 +104,7 @@ public static class SmbiosTables
         const ushort Is64Bit = 1 << 2;
         ushort cores = (ushort)Math.Min(options.VcpuCount, ushort.MaxValue - 1);
         byte few = (byte)Math.Min(cores, byte.MaxValue);
-        return Start(Type.Processor).Text("CPU 0").Byte(CentralProcessor).Byte(Other).Text(options.Manufacturer).QWord(0).Byte(0)
+        return Start(StructureType.Processor).Text("CPU 0").Byte(CentralProcessor).Byte(Other).Text(options.Manufacturer).QWord(0).Byte(0)
             .Byte(0).Word(0).Word(0).Word(0).Byte(PopulatedAndEnabled).Byte(Other).Word(NoHandle).Word(NoHandle).Word(NoHandle)
             .Byte(0).Byte(0).Byte(0).Byte(few).Byte(few).Byte(few).Word(Is64Bit).Word(Other).Word(cores).Word(cores).Word(cores);
     }
@@ -125,17 +125,17 @@ public static class SmbiosTables
         ulong ram = 0;
         foreach (GuestMemoryRegion region in memory.Regions) ram += region.IsReadOnly ? 0 : region.SizeBytes;
         ulong mebibytes = ram >> MebibyteShift;
-        ushort array = (int)Type.PhysicalMemoryArray << 8;
-        Start(Type.PhysicalMemoryArray).Byte(Other).Byte(SystemMemory).Byte(NoErrorCorrection).DWord(SeeExtendedCapacity).Word(NoErrorHandle)
+        ushort array = (int)StructureType.PhysicalMemoryArray << 8;
+        Start(StructureType.PhysicalMemoryArray).Byte(Other).Byte(SystemMemory).Byte(NoErrorCorrection).DWord(SeeExtendedCapacity).Word(NoErrorHandle)
             .Word(1).QWord(ram).AppendTo(table);
-        Start(Type.MemoryDevice).Word(array).Word(NoErrorHandle).Word(Unknown).Word(Unknown)
+        Start(StructureType.MemoryDevice).Word(array).Word(NoErrorHandle).Word(Unknown).Word(Unknown)
             .Word((ushort)Math.Min(mebibytes, (ulong)SeeExtendedSize)).Byte(Dimm).Byte(0).Text("DIMM 0").Byte(0).Byte(Ram).Word(OtherDetail).Word(0)
             .Byte(0).Byte(0).Byte(0).Byte(0).Byte(0).DWord((uint)Math.Min(mebibytes, int.MaxValue)).Word(0).Word(0).Word(0).Word(0).AppendTo(table);
         int instance = 0;
         foreach (GuestMemoryRegion region in memory.Regions)
         {
             if (region.IsReadOnly) continue;
-            Start(Type.MemoryArrayMappedAddress, instance++).DWord(uint.MaxValue).DWord(uint.MaxValue).Word(array).Byte(1)
+            Start(StructureType.MemoryArrayMappedAddress, instance++).DWord(uint.MaxValue).DWord(uint.MaxValue).Word(array).Byte(1)
                 .QWord(region.Start.Value).QWord(region.End - 1).AppendTo(table);
         }
     }

@@ -63,6 +63,16 @@ public sealed class AcpiTablesTests : IDisposable
     }
 
     [Theory]
+    [InlineData(null, "000000000000000000000000", 0)]
+    [InlineData(0x620, "012000012006000000000000", 4)]
+    public void Write_Fadt_Gpe0OnlyWhereThereIsOne(int? port, string register, int length)
+    {
+        byte[] fadt = Tables(Options(1) with { Gpe0Port = (ushort?)port })["FACP"];
+        Assert.Equal((port ?? 0, length), (BitConverter.ToInt32(fadt, 80), fadt[92]));
+        Assert.Equal(register, Convert.ToHexStringLower(fadt, 220, 12));
+    }
+
+    [Theory]
     [InlineData(true, true, false, 0b00_0111)]
     [InlineData(false, false, true, 0b10_0001)]
     public void Write_Fadt_BootArchitectureFollowsTheDevices(bool keyboard, bool rtc, bool vga, int expected)

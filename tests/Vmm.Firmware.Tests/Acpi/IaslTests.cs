@@ -19,6 +19,8 @@ public sealed class IaslTests : IDisposable
         {
             VcpuCount = vcpus,
             SerialPorts = [new AcpiSerialPort(1, 0x3f8, 4), new AcpiSerialPort(2, 0x2f8, 3)],
+            PvPanicPort = 0x505,
+            FwCfgPort = 0x510,
             Contributors = [new EveryObject()],
         };
         byte[] dsdt = Dsdt.Build(options);
@@ -36,7 +38,7 @@ public sealed class IaslTests : IDisposable
     [InlineData("APIC")]
     public void DataTable_Disassembled_NoComplaint(string signature)
     {
-        AcpiOptions options = new() { VcpuCount = 300 };
+        AcpiOptions options = new() { VcpuCount = 300, Gpe0Port = 0x620 };
         byte[] table = signature == "FACP" ? Fadt.Build(options, 0xe0040, 0xe0080) : Madt.Build(options);
         File.WriteAllBytes(Path.Combine(_room.FullName, "table.aml"), table);
         string output = Run("-d", "table.aml");

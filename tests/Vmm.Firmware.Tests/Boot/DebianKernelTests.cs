@@ -72,6 +72,17 @@ public sealed class DebianKernelTests : IDisposable
         Assert.Equal($"kernel {Vmlinuz}: needs memory up to 68 MiB, the guest has 32 MiB there", e.Message);
     }
 
+    [GuestFileFact("vmlinuz")]
+    public void Load_Unpacking_KeepsNoCopyOfTheKernel()
+    {
+        using BootLoader loader = new(new BootOptions { KernelPath = Vmlinuz });
+        loader.Load(_test.Memory);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        loader.Load(_test.Memory);
+        // The decoder's window, its input and small change; the kernel itself has fifty times as much.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
+    }
+
     [GuestFileFact("vmlinux")]
     public void Open_Vmlinux_IsElf()
     {
