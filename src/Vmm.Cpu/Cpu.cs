@@ -219,6 +219,12 @@ internal sealed unsafe class Cpu : IDisposable
     /// <summary>The guest's TSC: machine time in nanoseconds plus an offset, so 1 GHz.</summary>
     public ulong ReadTsc() => unchecked((ulong)_clock.NowNs + S->TscOffset);
 
+    /// <summary>Machine time in nanoseconds.</summary>
+    public long MachineTimeNs => _clock.NowNs;
+
+    /// <summary>Wall-clock time since 1970 in units of 100 ns.</summary>
+    public long UtcNowTicks => _clock.UtcNow.UtcTicks - DateTimeOffset.UnixEpoch.UtcTicks;
+
     // ---- from other threads ---------------------------------------------------------------------------------------------------------
 
     /// <summary>Sets pending bits and wakes a halted CPU. Any thread.</summary>
@@ -280,11 +286,11 @@ internal sealed unsafe class Cpu : IDisposable
     public Block* FetchBlock()
     {
         CpuState* s = S;
-        ulong linear = s->Rip + s->R[Reg.SegmentBase + Seg.Cs];
         bool is64 = Is64;
+        ulong linear = s->Rip;
         if (!is64)
         {
-            linear &= uint.MaxValue;
+            linear = (linear + s->R[Reg.SegmentBase + Seg.Cs]) & uint.MaxValue;
             // Near a limit below 4 GiB each instruction is checked for itself.
             uint limit = CpuState.Segments(s)[Seg.Cs].Limit;
             if (s->Rip > limit)
@@ -331,9 +337,9 @@ internal sealed unsafe class Cpu : IDisposable
         CpuState* s = S;
         byte* bytes = stackalloc byte[15];
         int count = 0;
-        ulong csBase = s->R[Reg.SegmentBase + Seg.Cs];
-        uint limit = CpuState.Segments(s)[Seg.Cs].Limit;
         bool is64 = Is64;
+        ulong csBase = is64 ? 0 : s->R[Reg.SegmentBase + Seg.Cs];
+        uint limit = CpuState.Segments(s)[Seg.Cs].Limit;
         bool atLimit = false;
         while (count < 15)
         {
@@ -501,7 +507,7 @@ internal sealed unsafe class Cpu : IDisposable
     private bool CodeBreakpoint()
     {
         CpuState* s = S;
-        ulong linear = s->Rip + s->R[Reg.SegmentBase + Seg.Cs];
+        ulong linear = Is64 ? s->Rip : (s->Rip + s->R[Reg.SegmentBase + Seg.Cs]) & uint.MaxValue;
         ulong hits = 0;
         for (int i = 0; i < 4; i++)
         {
@@ -765,7 +771,21 @@ internal sealed unsafe class Cpu : IDisposable
         UpdateMode();
     }
 
-    public void RestoreDebugTrap() => _debugTrap = 0;
+    /// <summary>A new state comes: what was pending belonged to the old one.</summary>
+    public void ForgetEvents()
+    {
+        _debugTrap = 0;
+        _deferred = Pending.None;
+        _injected = default;
+        _fault = default;
+        ExitRequest = null;
+        const Pending OfTheGuest = Pending.Interrupt | Pending.Nmi | Pending.Init | Pending.Sipi | Pending.Trap | Pending.Injected | Pending.SingleStep;
+        Interlocked.And(ref S->Pending, ~(int)OfTheGuest);
+        Blocks.FlushJumps();
+    }
+
+    /// <summary>True when an event waits, in the open or behind closed interrupts.</summary>
+    public bool IsPending(Pending what) => (((Pending)Volatile.Read(ref S->Pending) | _deferred) & what) != 0;
 
     /// <summary>Rings a bound doorbell. True when the write was one.</summary>
     public bool TryRingDoorbell(ulong physical, int size, ulong value) => _doorbells.TryRing(physical, size, value);

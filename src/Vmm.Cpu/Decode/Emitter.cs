@@ -88,6 +88,9 @@ internal sealed unsafe class Emitter
         return op;
     }
 
+    /// <summary>Says that the last step, already made one that ends blocks, is the end.</summary>
+    public void MarkEnded() => Ended = true;
+
     /// <summary>A step of the switch that ends the block.</summary>
     public Op* End(OpCode code, int a = 0, int b = 0, long imm = 0)
     {
