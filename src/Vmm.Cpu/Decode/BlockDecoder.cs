@@ -1,6 +1,5 @@
 using Iced.Intel;
 using Vmm.Core.Memory;
-using Vmm.Cpu.Execute;
 using Vmm.Cpu.State;
 
 namespace Vmm.Cpu.Decode;

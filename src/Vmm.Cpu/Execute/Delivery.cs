@@ -1,4 +1,3 @@
-using Vmm.Core.Hypervisor;
 using Vmm.Cpu.Mmu;
 using Vmm.Cpu.State;
 

@@ -1,6 +1,5 @@
 using Vmm.Core.Hypervisor;
 using Vmm.Cpu.Decode;
-using Vmm.Cpu.Mmu;
 using Vmm.Cpu.State;
 
 namespace Vmm.Cpu.Execute;

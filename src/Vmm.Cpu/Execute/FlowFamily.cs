@@ -1,5 +1,4 @@
 using Iced.Intel;
-using Vmm.Core.Hypervisor;
 using Vmm.Cpu.Decode;
 using Vmm.Cpu.State;
 

@@ -2,6 +2,7 @@ using System.Numerics;
 using Vmm.Cpu.Decode;
 using Vmm.Cpu.Mmu;
 using Vmm.Cpu.State;
+using Vector = Vmm.Cpu.State.Vector;
 
 namespace Vmm.Cpu.Execute;
 

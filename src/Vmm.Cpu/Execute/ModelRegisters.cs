@@ -1,5 +1,4 @@
 using Vmm.Core.Hypervisor;
-using Vmm.Core.Memory;
 using Vmm.Cpu.State;
 
 namespace Vmm.Cpu.Execute;

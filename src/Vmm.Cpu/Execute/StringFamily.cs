@@ -18,32 +18,32 @@ internal static unsafe class StringFamily
         int size;
         switch (i.Code)
         {
-            case Code.Movsb_m8_m8: (handler, size) = (&Movs, 1); break;
-            case Code.Movsw_m16_m16: (handler, size) = (&Movs, 2); break;
-            case Code.Movsd_m32_m32: (handler, size) = (&Movs, 4); break;
-            case Code.Movsq_m64_m64: (handler, size) = (&Movs, 8); break;
-            case Code.Stosb_m8_AL: (handler, size) = (&Stos, 1); break;
-            case Code.Stosw_m16_AX: (handler, size) = (&Stos, 2); break;
-            case Code.Stosd_m32_EAX: (handler, size) = (&Stos, 4); break;
-            case Code.Stosq_m64_RAX: (handler, size) = (&Stos, 8); break;
-            case Code.Lodsb_AL_m8: (handler, size) = (&Lods, 1); break;
-            case Code.Lodsw_AX_m16: (handler, size) = (&Lods, 2); break;
-            case Code.Lodsd_EAX_m32: (handler, size) = (&Lods, 4); break;
-            case Code.Lodsq_RAX_m64: (handler, size) = (&Lods, 8); break;
-            case Code.Cmpsb_m8_m8: (handler, size) = (&Cmps, 1); break;
-            case Code.Cmpsw_m16_m16: (handler, size) = (&Cmps, 2); break;
-            case Code.Cmpsd_m32_m32: (handler, size) = (&Cmps, 4); break;
-            case Code.Cmpsq_m64_m64: (handler, size) = (&Cmps, 8); break;
-            case Code.Scasb_AL_m8: (handler, size) = (&Scas, 1); break;
-            case Code.Scasw_AX_m16: (handler, size) = (&Scas, 2); break;
-            case Code.Scasd_EAX_m32: (handler, size) = (&Scas, 4); break;
-            case Code.Scasq_RAX_m64: (handler, size) = (&Scas, 8); break;
-            case Code.Insb_m8_DX: (handler, size) = (&Ins, 1); break;
-            case Code.Insw_m16_DX: (handler, size) = (&Ins, 2); break;
-            case Code.Insd_m32_DX: (handler, size) = (&Ins, 4); break;
-            case Code.Outsb_DX_m8: (handler, size) = (&Outs, 1); break;
-            case Code.Outsw_DX_m16: (handler, size) = (&Outs, 2); break;
-            case Code.Outsd_DX_m32: (handler, size) = (&Outs, 4); break;
+            case Code.Movsb_m8_m8: handler = &Movs; size = 1; break;
+            case Code.Movsw_m16_m16: handler = &Movs; size = 2; break;
+            case Code.Movsd_m32_m32: handler = &Movs; size = 4; break;
+            case Code.Movsq_m64_m64: handler = &Movs; size = 8; break;
+            case Code.Stosb_m8_AL: handler = &Stos; size = 1; break;
+            case Code.Stosw_m16_AX: handler = &Stos; size = 2; break;
+            case Code.Stosd_m32_EAX: handler = &Stos; size = 4; break;
+            case Code.Stosq_m64_RAX: handler = &Stos; size = 8; break;
+            case Code.Lodsb_AL_m8: handler = &Lods; size = 1; break;
+            case Code.Lodsw_AX_m16: handler = &Lods; size = 2; break;
+            case Code.Lodsd_EAX_m32: handler = &Lods; size = 4; break;
+            case Code.Lodsq_RAX_m64: handler = &Lods; size = 8; break;
+            case Code.Cmpsb_m8_m8: handler = &Cmps; size = 1; break;
+            case Code.Cmpsw_m16_m16: handler = &Cmps; size = 2; break;
+            case Code.Cmpsd_m32_m32: handler = &Cmps; size = 4; break;
+            case Code.Cmpsq_m64_m64: handler = &Cmps; size = 8; break;
+            case Code.Scasb_AL_m8: handler = &Scas; size = 1; break;
+            case Code.Scasw_AX_m16: handler = &Scas; size = 2; break;
+            case Code.Scasd_EAX_m32: handler = &Scas; size = 4; break;
+            case Code.Scasq_RAX_m64: handler = &Scas; size = 8; break;
+            case Code.Insb_m8_DX: handler = &Ins; size = 1; break;
+            case Code.Insw_m16_DX: handler = &Ins; size = 2; break;
+            case Code.Insd_m32_DX: handler = &Ins; size = 4; break;
+            case Code.Outsb_DX_m8: handler = &Outs; size = 1; break;
+            case Code.Outsw_DX_m16: handler = &Outs; size = 2; break;
+            case Code.Outsd_DX_m32: handler = &Outs; size = 4; break;
             default: return false;
         }
 
