@@ -13,6 +13,11 @@ public sealed unsafe class LinuxFile : SafeHandle
     /// <summary>Takes over a descriptor that the caller owns.</summary>
     public LinuxFile(int fd) : this() => SetHandle(fd);
 
+    private LinuxFile(int fd, bool ownsHandle) : base(-1, ownsHandle) => SetHandle(fd);
+
+    /// <summary>Standard input (0), output (1) or error (2); never closed by this object.</summary>
+    public static LinuxFile Standard(int fd) => new(fd, ownsHandle: false);
+
     /// <inheritdoc/>
     public override bool IsInvalid => handle < 0;
 

@@ -9,6 +9,8 @@ namespace Vmm.Host;
 /// </summary>
 public sealed unsafe class Terminal : IDisposable
 {
+    private static int s_raw;
+
     private readonly Lock _gate = new();
     private readonly int _fd;
     private readonly PosixSignalRegistration _stop;
@@ -28,8 +30,11 @@ public sealed unsafe class Terminal : IDisposable
         EnterRaw();
     }
 
-    /// <summary>True while it is raw: a line then needs a carriage return before its line feed.</summary>
+    /// <summary>True while it is raw.</summary>
     public bool IsRaw => Volatile.Read(ref _isRaw);
+
+    /// <summary>True while any terminal of this process is raw: a line of ours then needs a carriage return before its line feed.</summary>
+    public static bool IsAnyRaw => Volatile.Read(ref s_raw) != 0;
 
     /// <summary>True when the descriptor is a terminal.</summary>
     public static bool IsTerminal(int fd) => Libc.IsAtty(fd) == 1;
@@ -68,6 +73,7 @@ public sealed unsafe class Terminal : IDisposable
             Libc.CfMakeRaw(&raw);
             // SAFETY: locals that outlive the calls.
             _isRaw = Libc.TcSetAttr(_fd, Libc.TCSADRAIN, &raw) == 0;
+            if (_isRaw) Interlocked.Increment(ref s_raw);
         }
     }
 
@@ -78,6 +84,7 @@ public sealed unsafe class Terminal : IDisposable
         // SAFETY: a local that outlives the call.
         _ = Libc.TcSetAttr(_fd, Libc.TCSANOW, &saved);
         _isRaw = false;
+        Interlocked.Decrement(ref s_raw);
     }
 
     private void Suspend(PosixSignalContext context)

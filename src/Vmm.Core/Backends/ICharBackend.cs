@@ -6,7 +6,7 @@ public interface ICharBackend : IDisposable
     /// <summary>Sends bytes from the guest. The backend keeps what it cannot pass on at once, up to a bound, and beyond it drops the oldest.</summary>
     void Write(ReadOnlySpan<byte> data);
 
-    /// <summary>Names who takes input; called once, before the machine runs.</summary>
+    /// <summary>Names who takes input, before the machine runs. A later call (the machine was reset) replaces the earlier.</summary>
     void Attach(ICharReceiver receiver);
 
     /// <summary>Called by the receiver when it has room again after it answered 0 or less than offered. Any thread.</summary>

@@ -26,7 +26,7 @@ public sealed class StdioChar : ICharBackend
     /// <param name="leave">Called on the loop's thread when the user pressed Ctrl-] on a terminal.</param>
     /// <param name="report">Takes one line when bytes are dropped or writing fails.</param>
     /// <exception cref="LinuxException">A standard descriptor is closed.</exception>
-    public StdioChar(EpollLoop loop, Action leave, Action<string> report) : this(loop, new LinuxFile(0), new LinuxFile(1), leave, report) { }
+    public StdioChar(EpollLoop loop, Action leave, Action<string> report) : this(loop, LinuxFile.Standard(0), LinuxFile.Standard(1), leave, report) { }
 
     internal StdioChar(EpollLoop loop, LinuxFile input, LinuxFile output, Action leave, Action<string> report)
     {

@@ -1,0 +1,50 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+
+namespace Vmm.Cli;
+
+/// <summary>The verbs, and what the parser does with them.</summary>
+internal static class CommandLine
+{
+    /// <summary>Parses and runs.</summary>
+    /// <returns>The process's exit code.</returns>
+    public static int Run(string[] args)
+    {
+        RootCommand root = new("A virtual machine monitor for x86-64 Linux hosts.")
+        {
+            RunCommand.Create(),
+            DoctorCommand.Create(),
+            KernelCommand.Create(),
+            VersionCommand.Create(),
+        };
+        // `vmm version` says it; an option of the same meaning would only be one more thing to explain.
+        foreach (Option option in root.Options.OfType<VersionOption>().ToArray()) root.Options.Remove(option);
+        AppendToHelp(root, ExitCodes.Help);
+
+        ParseResult result = root.Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
+        if (result.Errors.Count != 0 && result.Action is not HelpAction)
+        {
+            StandardError.Error(args.Length == 0 ? "a verb is needed: run, doctor, kernel or version" : result.Errors[0].Message.ReplaceLineEndings(" "));
+            StandardError.Line($"Try '{(args.Length == 0 ? "vmm" : Verb(result))} --help'.");
+            return (int)ExitCode.BadArguments;
+        }
+
+        return result.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+    }
+
+    /// <summary>Prints a text after a command's help.</summary>
+    public static void AppendToHelp(Command command, string text)
+    {
+        HelpOption? help = command.Options.OfType<HelpOption>().FirstOrDefault();
+        if (help is null)
+        {
+            help = new HelpOption();
+            command.Options.Add(help);
+        }
+
+        help.Action = new HelpWithText((HelpAction)(help.Action ?? new HelpAction()), text);
+    }
+
+    private static string Verb(ParseResult result)
+        => result.CommandResult.Command is RootCommand ? "vmm" : $"vmm {result.CommandResult.Command.Name}";
+}

@@ -1,0 +1,34 @@
+using System.Text;
+using Vmm.Host;
+
+namespace Vmm.Cli;
+
+/// <summary>
+/// Lines for the user. Written without System.Console, whose first use costs more than the rest of the start, and with a carriage
+/// return while the terminal is raw.
+/// </summary>
+internal static class StandardError
+{
+    private static readonly LinuxFile File = LinuxFile.Standard(2);
+
+    /// <summary>"vmm: error: …".</summary>
+    public static void Error(string text) => Line($"vmm: error: {text}");
+
+    /// <summary>"vmm: …".</summary>
+    public static void Note(string text) => Line($"vmm: {text}");
+
+    /// <summary>A line, or several, as they are.</summary>
+    public static void Line(string text)
+    {
+        string end = Terminal.IsAnyRaw ? "\r\n" : "\n";
+        byte[] bytes = Encoding.UTF8.GetBytes(text.ReplaceLineEndings(end) + end);
+        try
+        {
+            File.Write(bytes);
+        }
+        catch (LinuxException)
+        {
+            // Nobody can be told.
+        }
+    }
+}

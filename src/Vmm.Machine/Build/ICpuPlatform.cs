@@ -1,0 +1,20 @@
+using Vmm.Core.Hypervisor;
+
+namespace Vmm.Machine.Build;
+
+/// <summary>A CPU with the interrupt controllers and the timer that belong to it: what differs between KVM and the software CPU.</summary>
+internal interface ICpuPlatform : IDisposable
+{
+    /// <summary>"kvm" or "software".</summary>
+    string Name { get; }
+
+    /// <summary>Lines for the user: CPU features that could not be had.</summary>
+    IReadOnlyList<string> Warnings { get; }
+
+    /// <summary>Guest instructions executed so far by all boards; null when nobody counts them.</summary>
+    ulong? Instructions { get; }
+
+    /// <summary>Makes the CPUs' side of a board and attaches its chips to the buses.</summary>
+    /// <exception cref="HypervisorException">The host refused.</exception>
+    IVirtualMachine CreateMachine(Board board);
+}

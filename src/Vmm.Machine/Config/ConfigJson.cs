@@ -1,0 +1,14 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Vmm.Machine.Config;
+
+/// <summary>Configurations as JSON; the code is generated, nothing is found by reflection.</summary>
+[JsonSourceGenerationOptions(WriteIndented = true, UseStringEnumConverter = true,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(MachineConfig))]
+public sealed partial class ConfigJson : JsonSerializerContext
+{
+    /// <summary>The configuration as indented JSON.</summary>
+    public static string Format(MachineConfig config) => JsonSerializer.Serialize(config, Default.MachineConfig);
+}

@@ -1,0 +1,86 @@
+using System.Collections.Immutable;
+using System.Text;
+using Vmm.Core.Hypervisor.Cpuid;
+using Vmm.Core.Memory;
+
+namespace Vmm.Machine.Config;
+
+/// <summary>Finds what is wrong with a configuration, all of it at once. What only the host can answer (files, /dev/kvm) is not asked here.</summary>
+public static class ConfigValidator
+{
+    /// <summary>The least RAM that anything can be started in.</summary>
+    public const ulong LeastMemoryBytes = 4UL << 20;
+
+    /// <summary>The most RAM: what the host layer maps.</summary>
+    public const ulong MostMemoryBytes = Host.MappedMemory.MaximumBytes;
+
+    /// <summary>The most vCPUs: what 8-bit APIC ids name beside the broadcast.</summary>
+    public const int MostVcpus = 255;
+
+    /// <summary>COM1 to COM4.</summary>
+    public const int MostSerialPorts = 4;
+
+    private const int NameMaxLength = 64;
+    private const int SocketPathMaxBytes = 107;
+
+    /// <summary>Every mistake; empty when the machine can be built.</summary>
+    public static IReadOnlyList<ConfigError> Validate(MachineConfig config)
+    {
+        List<ConfigError> errors = [];
+        CheckName(config.Name, errors);
+        CheckMemory(config.MemoryBytes, errors);
+        if (config.Vcpus is < 1 or > MostVcpus) errors.Add(new("vcpus", $"{config.Vcpus} is not from 1 to {MostVcpus}"));
+        if (config.Cpu is not null && !CpuModel.TryParse(config.Cpu, out _, out string? error)) errors.Add(new("cpu", error));
+        if (string.IsNullOrEmpty(config.Boot.Kernel)) errors.Add(new("kernel", "a kernel is needed"));
+        if (config.Boot.Initrd is "") errors.Add(new("initrd", "the path is empty"));
+        CheckSerial(config.Serial, errors);
+        CheckDebugConsole(config, errors);
+        return errors;
+    }
+
+    private static void CheckName(string name, List<ConfigError> errors)
+    {
+        bool isPlain = name.Length is > 0 and <= NameMaxLength && char.IsAsciiLetterOrDigit(name[0])
+            && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
+        if (!isPlain)
+            errors.Add(new("name", $"'{name}' is not 1 to {NameMaxLength} letters, digits, '-', '_' or '.', beginning with a letter or digit"));
+    }
+
+    private static void CheckMemory(ulong bytes, List<ConfigError> errors)
+    {
+        string size = SizeText.Format(bytes);
+        if (bytes is > 0 and < 64 << 10) errors.Add(new("memory", $"{bytes} bytes are too few; did you mean {bytes}M?"));
+        else if (bytes < LeastMemoryBytes) errors.Add(new("memory", $"{size} is less than {SizeText.Format(LeastMemoryBytes)}"));
+        else if (bytes > MostMemoryBytes) errors.Add(new("memory", $"{size} is more than {SizeText.Format(MostMemoryBytes)}"));
+        else if (bytes % GuestAddress.PageSize != 0) errors.Add(new("memory", $"{size} is not a multiple of 4K"));
+    }
+
+    private static void CheckSerial(ImmutableArray<SerialConfig> ports, List<ConfigError> errors)
+    {
+        if (ports.Length > MostSerialPorts) errors.Add(new("serial", $"{ports.Length} ports are more than {MostSerialPorts}"));
+        for (int i = 0; i < ports.Length; i++)
+        {
+            SerialConfig port = ports[i];
+            string path = $"serial[{i}]";
+            CheckPath(path, port, errors);
+            if (i != ports.IndexOf(port) && port.Kind is not (SerialKind.Null or SerialKind.Pty))
+                errors.Add(new(path, $"is the same as serial[{ports.IndexOf(port)}]"));
+        }
+    }
+
+    private static void CheckDebugConsole(MachineConfig config, List<ConfigError> errors)
+    {
+        if (config.DebugConsole is not { } console) return;
+        CheckPath("debug-console", console, errors);
+        bool isOneWay = console.Kind is SerialKind.File or SerialKind.Append or SerialKind.Null;
+        if (!isOneWay) errors.Add(new("debug-console", "takes no input, so it goes to file:PATH, append:PATH or null"));
+        else if (console.Kind != SerialKind.Null && config.Serial.Contains(console)) errors.Add(new("debug-console", "is the same as a serial port"));
+    }
+
+    private static void CheckPath(string path, SerialConfig port, List<ConfigError> errors)
+    {
+        if (SerialConfig.NeedsPath(port.Kind) && string.IsNullOrEmpty(port.Path)) errors.Add(new(path, "the path is missing"));
+        if (port.Kind == SerialKind.Unix && Encoding.UTF8.GetByteCount(port.Path ?? "") > SocketPathMaxBytes)
+            errors.Add(new(path, $"a socket path has at most {SocketPathMaxBytes} bytes"));
+    }
+}

@@ -1,0 +1,37 @@
+using System.Collections.Immutable;
+
+namespace Vmm.Machine.Config;
+
+/// <summary>A machine in words: no handles, nothing that changes. <see cref="ConfigValidator"/> says whether it makes sense.</summary>
+public sealed record MachineConfig
+{
+    /// <summary>512 MiB.</summary>
+    public const ulong DefaultMemoryBytes = 512UL << 20;
+
+    /// <summary>For people and for file names.</summary>
+    public string Name { get; init; } = "guest";
+
+    /// <summary>Guest RAM.</summary>
+    public ulong MemoryBytes { get; init; } = DefaultMemoryBytes;
+
+    /// <summary>Number of vCPUs.</summary>
+    public int Vcpus { get; init; } = 1;
+
+    /// <summary>Which CPU runs the guest.</summary>
+    public Accelerator Accel { get; init; } = Accelerator.Auto;
+
+    /// <summary>CPU model and features, "x86-64-v2,-aes"; null for the default of the CPU that runs the guest.</summary>
+    public string? Cpu { get; init; }
+
+    /// <summary>What is started.</summary>
+    public required BootConfig Boot { get; init; }
+
+    /// <summary>The serial ports, COM1 first.</summary>
+    public ImmutableArray<SerialConfig> Serial { get; init; } = [new(SerialKind.Stdio)];
+
+    /// <summary>Where the debug console at ports 0xe9 and 0x402 writes; null for no such ports.</summary>
+    public SerialConfig? DebugConsole { get; init; }
+
+    /// <summary>What follows a reset by the guest.</summary>
+    public RebootPolicy OnReboot { get; init; } = RebootPolicy.Restart;
+}

@@ -1,0 +1,209 @@
+using Vmm.Core.Hypervisor;
+using Vmm.Core.Memory;
+using Vmm.Firmware.Boot;
+using Vmm.Host;
+using Vmm.Machine.Build;
+using Vmm.Machine.Config;
+
+namespace Vmm.Machine;
+
+/// <summary>
+/// A machine from its configuration to its end. It owns what outlives a reset (memory, the host ends of serial ports, the CPU's host
+/// side); a <see cref="Board"/> is one life of it.
+/// </summary>
+/// <remarks>
+/// <see cref="Run"/> belongs to one thread; the other members may be called from any. Lock order: the life-cycle lock here, then the
+/// board's and the vCPU threads' own.
+/// </remarks>
+public sealed class GuestMachine : IDisposable
+{
+    private readonly Lock _life = new();
+    private readonly MachineConfig _config;
+    private readonly MachineHost _host;
+    private readonly BootLoader _loader;
+    private readonly ICpuPlatform _platform;
+    private readonly MappedMemory _memory;
+    private readonly SerialBackends _serial;
+    private readonly List<IDisposable> _owned = [];
+    private Board? _board;
+    private MachineOutcome? _stop;
+    private bool _paused;
+    private int _boots;
+    private long _earlierNs;
+
+    /// <summary>Gets everything that the host must give; the guest does not run yet.</summary>
+    /// <param name="config">A configuration without errors, see <see cref="ConfigValidator"/>.</param>
+    /// <param name="host">The process around it.</param>
+    /// <exception cref="BootException">A file cannot be started.</exception>
+    /// <exception cref="HypervisorException">The CPU cannot be had.</exception>
+    /// <exception cref="LinuxException">The host refused memory or a serial port.</exception>
+    public GuestMachine(MachineConfig config, MachineHost host)
+    {
+        _config = config;
+        _host = host;
+        try
+        {
+            _loader = Own(new BootLoader(new BootOptions
+            {
+                KernelPath = config.Boot.Kernel,
+                InitrdPath = config.Boot.Initrd,
+                CommandLine = config.Boot.CommandLine,
+                Protocol = config.Boot.Protocol,
+                UnpackOnHost = config.Boot.Unpack,
+            }));
+            CheckMemory(config.MemoryBytes);
+            _platform = Own(CpuPlatforms.Create(config, host.Note));
+            foreach (string warning in _platform.Warnings) host.Note(warning);
+            _memory = Own(new MappedMemory(config.MemoryBytes));
+            _serial = Own(new SerialBackends(config, host));
+            _board = Build();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>"kvm" or "software".</summary>
+    public string CpuName => _platform.Name;
+
+    /// <summary>What it has done so far.</summary>
+    public MachineStatistics Statistics
+    {
+        get
+        {
+            lock (_life)
+            {
+                long ns = _earlierNs + (_board?.Clock.NowNs ?? 0);
+                return new MachineStatistics(TimeSpan.FromTicks(ns / 100), Environment.CpuUsage.TotalTime, _platform.Instructions, _boots);
+            }
+        }
+    }
+
+    /// <summary>Runs the guest to its end, through as many resets as it makes. Once only.</summary>
+    /// <exception cref="BootException">A file cannot be started any more after a reset.</exception>
+    /// <exception cref="HypervisorException">The host refused something at a reset.</exception>
+    public MachineOutcome Run()
+    {
+        while (true)
+        {
+            Board board = Start();
+            MachineOutcome outcome = board.WaitForEnd();
+            bool restarts = outcome.End == MachineEnd.Reset && _config.OnReboot == RebootPolicy.Restart;
+            lock (_life)
+            {
+                _earlierNs += board.Clock.NowNs;
+                _board = null;
+                board.Dispose();
+                if (!restarts || _stop is not null) return _stop ?? outcome;
+                _memory.Discard();
+                _board = Build();
+            }
+        }
+    }
+
+    /// <summary>Ends the guest as if its plug were pulled. Any thread, also before <see cref="Run"/>.</summary>
+    /// <param name="why">One line for the outcome.</param>
+    public void Stop(string why)
+    {
+        MachineOutcome stop = new(MachineEnd.Stopped, why);
+        // Not under the life-cycle lock: that one may be waiting for the event loop, on which this may be called.
+        Volatile.Write(ref _stop, stop);
+        Volatile.Read(ref _board)?.End(stop);
+    }
+
+    /// <summary>Stops the guest and its time. When this returns, nothing in the machine changes any more.</summary>
+    public void Pause()
+    {
+        lock (_life)
+        {
+            if (_paused) return;
+            _paused = true;
+            if (_boots != 0) _board?.Pause();
+        }
+    }
+
+    /// <summary>Lets a paused guest go on.</summary>
+    public void Resume()
+    {
+        lock (_life)
+        {
+            if (!_paused) return;
+            _paused = false;
+            if (_boots != 0) _board?.Resume();
+        }
+    }
+
+    /// <summary>The state of every vCPU, in order of the index. The machine is paused for it.</summary>
+    /// <exception cref="HypervisorException">A vCPU could not be read, or the machine has ended.</exception>
+    public VcpuState[] CaptureVcpus()
+    {
+        lock (_life)
+        {
+            if (_board is null) throw new HypervisorException("the machine has ended");
+            bool runs = !_paused && _boots != 0;
+            if (runs) _board.Pause();
+            try
+            {
+                return _board.CaptureVcpus();
+            }
+            finally
+            {
+                if (runs) _board.Resume();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_life)
+        {
+            _board?.Dispose();
+            _board = null;
+        }
+
+        for (int i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
+        _owned.Clear();
+    }
+
+    private static void CheckMemory(ulong bytes)
+    {
+        if (HostFacts.MemoryAndSwapBytes is { } most && bytes > most)
+            throw new LinuxException($"memory: {SizeText.Format(bytes)} is more than this host's {most >> 20}M of RAM and swap together");
+    }
+
+    private T Own<T>(T item) where T : IDisposable
+    {
+        _owned.Add(item);
+        return item;
+    }
+
+    private Board Build()
+    {
+        Board board = new(new GuestMemory(_memory.RamRegions()), new HostClock(_host.Loop, _host.Note, startPaused: true), _host.Loop);
+        try
+        {
+            BoardBuilder.Build(board, _config, _platform, _serial, _loader, _boots == 0 ? _host.Note : _ => { });
+            return board;
+        }
+        catch
+        {
+            board.Dispose();
+            throw;
+        }
+    }
+
+    private Board Start()
+    {
+        lock (_life)
+        {
+            Board board = _board!;
+            _boots++;
+            if (!_paused) board.Resume();
+            if (Volatile.Read(ref _stop) is { } stop) board.End(stop);
+            return board;
+        }
+    }
+}
