@@ -48,9 +48,10 @@ public sealed class GsiLines
 
         public void SetLevel(bool asserted)
         {
+            // Most calls change nothing; whoever drives a wire does so under a lock of its own.
+            if (IsAsserted == asserted) return;
             lock (_gate)
             {
-                if (IsAsserted == asserted) return;
                 IsAsserted = asserted;
                 if (picPin is { } p) pic.SetPin(p, asserted);
                 if (ioApicPin is { } i) ioApic.SetPin(i, asserted);

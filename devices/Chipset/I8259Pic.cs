@@ -27,9 +27,13 @@ public sealed class I8259Pic : BytePortDevice, IStateful<I8259PicState>
     private readonly I8259Chip _master = new(MasterElcrWritable, isMaster: true);
     private readonly I8259Chip _slave = new(SlaveElcrWritable, isMaster: false);
     private readonly IInterruptLine _intr;
+    private volatile bool _hasInterrupt;
 
     /// <param name="intr">The INTR output.</param>
     public I8259Pic(IInterruptLine intr) => _intr = intr;
+
+    /// <summary>The level of the INTR output. Cheap; no lock.</summary>
+    public bool HasInterrupt => _hasInterrupt;
 
     /// <summary>The state after power-on; the pins keep their levels.</summary>
     public void Reset()
@@ -92,7 +96,8 @@ public sealed class I8259Pic : BytePortDevice, IStateful<I8259PicState>
         {
             _master.Restore(state.Master);
             _slave.Restore(state.Slave);
-            _intr.RestoreLevel(_master.Int);
+            _hasInterrupt = _master.Int;
+            _intr.RestoreLevel(_hasInterrupt);
         }
     }
 
@@ -125,6 +130,7 @@ public sealed class I8259Pic : BytePortDevice, IStateful<I8259PicState>
     private void Update()
     {
         _master.SetCascade(_slave.Int);
-        _intr.SetLevel(_master.Int);
+        _hasInterrupt = _master.Int;
+        _intr.SetLevel(_hasInterrupt);
     }
 }

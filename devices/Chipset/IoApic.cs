@@ -44,10 +44,10 @@ public sealed class IoApic : IBusDevice, IStateful<IoApicState>
     }
 
     /// <summary>
-    /// Told of each change of a redirection entry: pin, its message, and whether it can be delivered (not masked). KVM's split irqchip keeps
-    /// its routes with it, to know which EOIs to report. Called with the lock held; must not call back.
+    /// Told, at each change of a redirection entry, of the pin and of the message whose EOI must come back: that of a level-triggered,
+    /// unmasked entry, else null. KVM's split irqchip keeps its routes with it. Called with the lock held; must not call back.
     /// </summary>
-    public Action<int, MsiMessage, bool>? RouteChanged { get; set; }
+    public Action<int, MsiMessage?>? RouteChanged { get; set; }
 
     /// <summary>The state after power-on; the pins keep their levels.</summary>
     public void Reset()
@@ -197,7 +197,11 @@ public sealed class IoApic : IBusDevice, IStateful<IoApicState>
         ServiceLevel(pin);
     }
 
-    private void ReportRoute(int pin) => RouteChanged?.Invoke(pin, MessageOf(_entries[pin]), !_entries[pin].IsMasked);
+    private void ReportRoute(int pin)
+    {
+        IoApicEntry entry = _entries[pin];
+        RouteChanged?.Invoke(pin, entry.IsLevel && !entry.IsMasked ? MessageOf(entry) : null);
+    }
 
     private void ServiceLevel(int pin)
     {

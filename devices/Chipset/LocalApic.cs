@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Vmm.Core.Hypervisor;
+using Vmm.Core.State;
 using Vmm.Core.Time;
 
 namespace Vmm.Devices.Chipset;
@@ -18,6 +19,7 @@ public sealed class LocalApic : ILocalApic
     private const uint VersionValue = 0x14 | 5 << 16 | 1 << 24; // integrated, six LVT entries, EOI-broadcast suppression
     private const byte FirstLegalVector = 16;
     private const int RegisterStride = 16;
+    private const int PageBytes = ApicRegister.Count * RegisterStride;
     private const ulong DefaultBase = 0xfee00000;
 
     private readonly Lock _gate = new();
@@ -174,6 +176,7 @@ public sealed class LocalApic : ILocalApic
     /// <inheritdoc/>
     public void RestoreRegisters(ReadOnlySpan<byte> page, ulong apicBase, ulong tscDeadline)
     {
+        if (page.Length < PageBytes) throw new StateException($"local APIC {Id}: {page.Length} bytes are not a register page");
         lock (_gate)
         {
             ResetRegisters();

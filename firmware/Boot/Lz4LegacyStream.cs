@@ -139,47 +139,79 @@ internal sealed class Lz4LegacyStream : Stream
         _state = State.Sequence;
     }
 
-    /// <summary>Whole sequences with short lengths and everything at hand, which nearly all are: no state is kept between their parts.</summary>
+    /// <summary>
+    /// Whole sequences for which input and room are at hand, which nearly all are. What cannot be finished here is left as it was, for the
+    /// states to do: nothing counts before the end of the loop.
+    /// </summary>
     private void RunFast(int limit)
     {
-        byte[] input = _input;
-        byte[] output = _output;
+        ReadOnlySpan<byte> input = _input.AsSpan(0, (int)Math.Min(_inputEnd, _inputAt + (long)_blockLeft));
+        Span<byte> output = _output;
         int at = _inputAt;
         int made = _made;
-        // A token, up to 14 literals (copied 16 wide), an offset; then at most 18 bytes of match (copied 16 wide, twice). The
-        // sequence must not be a block's last, which has no match.
-        int inputLimit = (int)Math.Min(_inputEnd, _inputAt + (long)_blockLeft) - (1 + Wide + 2);
-        int outputLimit = Math.Min(limit, made + (BlockOutputBytes - _blockMade)) - (3 * Wide);
-        while (at < inputLimit && made <= outputLimit)
+        int blockStart = made - _blockMade;
+        // A block's last sequence has no match, so it must not be taken for one that has.
+        int inputLimit = input.Length - (2 * Wide);
+        int outputLimit = Math.Min(limit, blockStart + BlockOutputBytes) - Wide;
+        while (at < inputLimit)
         {
-            int token = input[at];
+            int from = at;
+            int token = input[from++];
             int literals = token >> 4;
-            int match = token & LengthMask;
-            if (literals == LengthMask || match == LengthMask) break;
-            int offset = BinaryPrimitives.ReadUInt16LittleEndian(input.AsSpan(at + 1 + literals));
-            if (offset == 0 || offset > _blockMade + (made - _made) + literals || offset > made + literals) break;
-            Vector128.Create<byte>(input.AsSpan(at + 1, Wide)).CopyTo(output.AsSpan(made));
-            made += literals;
-            match += MinimumMatch;
-            int from = made - offset;
-            if (offset >= Wide)
-            {
-                Vector128.Create<byte>(output.AsSpan(from, Wide)).CopyTo(output.AsSpan(made));
-                if (match > Wide) Vector128.Create<byte>(output.AsSpan(from + Wide, Wide)).CopyTo(output.AsSpan(made + Wide));
-            }
-            else
-            {
-                for (int i = 0; i < match; i++) output[made + i] = output[from + i];
-            }
+            if (literals == LengthMask && !TryExtend(input, ref from, ref literals)) break;
+            int target = made + literals;
+            if (literals > inputLimit - from || target > outputLimit) break;
+            CopyWide(input[from..], output[made..], literals);
+            from += literals;
 
-            made += match;
-            at += 1 + literals + 2;
+            int offset = BinaryPrimitives.ReadUInt16LittleEndian(input[from..]);
+            from += sizeof(ushort);
+            int match = token & LengthMask;
+            if (match == LengthMask && !TryExtend(input, ref from, ref match)) break;
+            match += MinimumMatch;
+            if (offset == 0 || offset > target - blockStart || offset > target || match > outputLimit - target || from >= input.Length) break;
+            if (offset >= Wide) CopyWide(output[(target - offset)..], output[target..], match);
+            else CopyPattern(output, target, offset, match);
+            made = target + match;
+            at = from;
         }
 
         _blockLeft -= (uint)(at - _inputAt);
-        _blockMade += made - _made;
+        _blockMade = made - blockStart;
         _inputAt = at;
         _made = made;
+    }
+
+    /// <summary>Adds the further bytes of a length; false when they go on beyond what is at hand.</summary>
+    private static bool TryExtend(ReadOnlySpan<byte> input, ref int at, ref int length)
+    {
+        while (at < input.Length && length < ChunkBytes)
+        {
+            int more = input[at++];
+            length += more;
+            if (more != byte.MaxValue) return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Copies 16 bytes at a time and so up to 15 too many; the source may be the target's own beginning, 16 or more before it.</summary>
+    private static void CopyWide(ReadOnlySpan<byte> source, Span<byte> target, int count)
+    {
+        for (int i = 0; i < count; i += Wide) Vector128.Create(source.Slice(i, Wide)).CopyTo(target.Slice(i, Wide));
+    }
+
+    /// <summary>Repeats the last <paramref name="offset"/> bytes; what is made of them can be copied with them, so each piece is twice the one before.</summary>
+    private static void CopyPattern(Span<byte> output, int target, int offset, int count)
+    {
+        int from = target - offset;
+        while (count != 0)
+        {
+            int part = Math.Min(count, target - from);
+            output.Slice(from, part).CopyTo(output[target..]);
+            target += part;
+            count -= part;
+        }
     }
 
     private void StartSequence()
@@ -220,15 +252,8 @@ internal sealed class Lz4LegacyStream : Stream
     {
         int count = Math.Min(_matchLeft, limit - _made);
         _matchLeft -= count;
-        while (count != 0)
-        {
-            // What lies between source and end can be copied at once.
-            int part = Math.Min(count, _matchOffset);
-            _output.AsSpan(_made - _matchOffset, part).CopyTo(_output.AsSpan(_made));
-            Advance(part);
-            count -= part;
-        }
-
+        CopyPattern(_output, _made, _matchOffset, count);
+        Advance(count);
         if (_matchLeft != 0) return;
         if (_blockLeft == 0) throw Broken("a block ends with a match");
         _state = State.Sequence;

@@ -162,12 +162,50 @@ public class InterruptFabricTests
     }
 
     [Fact]
-    public void RouteChanged_TellsMessageAndMask()
+    public void RouteChanged_OnlyOpenLevelEntriesHaveAMessage()
     {
-        List<(int Pin, MsiMessage Message, bool Open)> routes = [];
-        _bench.Fabric.IoApic.RouteChanged = (pin, message, open) => routes.Add((pin, message, open));
+        List<(int Pin, MsiMessage? Message)> routes = [];
+        _bench.Fabric.IoApic.RouteChanged = (pin, message) => routes.Add((pin, message));
         _bench.Redirect(5, 0x45 | Level | 3ul << 56);
-        Assert.Equal((5, new MsiMessage(0xfee03000, 0x8045), true), routes[^1]);
+        Assert.Equal((5, new MsiMessage(0xfee03000, 0x8045)), routes[^1]);
+        _bench.Redirect(5, 0x45 | Level | Masked);
+        Assert.Equal((5, null), routes[^1]);
+        _bench.Redirect(5, 0x45);
+        Assert.Equal((5, null), routes[^1]);
+    }
+
+    [Fact]
+    public void Fabric_ManyThreads_NeitherDeadlocksNorLosesTheLastLevel()
+    {
+        _bench.Redirect(9, 0x49 | Level);
+        Thread[] threads =
+        [
+            .. Enumerable.Range(0, 2).Select(vcpu => new Thread(() => RunVcpu(vcpu))),
+            .. Enumerable.Range(4, 2).Select(gsi => new Thread(() => ToggleLine(gsi))),
+            new Thread(() => ToggleLine(9)),
+        ];
+        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) Assert.True(thread.Join(TimeSpan.FromSeconds(30)));
+        while (_bench.Acknowledge() >= 0) _bench.EndOfInterrupt();
+        _bench.Fabric.Line(9).SetLevel(true);
+        Assert.Equal(0x49, _bench.Acknowledge());
+    }
+
+    private void RunVcpu(int vcpu)
+    {
+        for (int i = 0; i < 20_000; i++)
+        {
+            if (_bench.Acknowledge(vcpu) >= 0) _bench.EndOfInterrupt(vcpu);
+            _bench.WriteApic(ApicRegister.ICR, 0xc0000u | 0x60, vcpu);
+            if (vcpu == 0) continue;
+            _bench.Redirect(4, 0x44 | (ulong)(i & 1) << 56);
+            _bench.Guest.Out8(0x20, 0x20);
+        }
+    }
+
+    private void ToggleLine(int gsi)
+    {
+        for (int i = 0; i < 40_000; i++) _bench.Fabric.Line(gsi).SetLevel((i & 1) == 0);
     }
 
     [Fact]

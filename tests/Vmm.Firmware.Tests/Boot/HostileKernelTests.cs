@@ -62,7 +62,7 @@ public sealed class HostileKernelTests : IDisposable
         // The file itself, the reader's buffers and small change for each.
         long perRound = (GC.GetAllocatedBytesForCurrentThread() - before) / Rounds;
         Assert.True(perRound < 1 << 20, $"{perRound} bytes allocated for each");
-        Assert.True(time.Elapsed < TimeSpan.FromSeconds(60), $"took {time.Elapsed}");
+        Assert.True(time.Elapsed < TimeSpan.FromMinutes(3), $"took {time.Elapsed}");
     }
 
     private static byte[] Good(string kind)

@@ -1,0 +1,9 @@
+namespace Vmm.Cpu.Mmu;
+
+/// <summary>Kind of a memory access.</summary>
+internal enum Access : byte
+{
+    Read,
+    Write,
+    Fetch,
+}

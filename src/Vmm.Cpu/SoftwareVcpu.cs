@@ -1,0 +1,57 @@
+using Vmm.Core.Hypervisor;
+using Vmm.Cpu.State;
+
+namespace Vmm.Cpu;
+
+/// <summary>A vCPU of the software CPU: the <see cref="Cpu"/> behind the contract, and the pins that its local APIC drives.</summary>
+public sealed class SoftwareVcpu : IVcpu, IVcpuSignals
+{
+    /// <summary>The guest's TSC counts nanoseconds.</summary>
+    public const ulong TscHz = 1_000_000_000;
+
+    internal SoftwareVcpu(Cpu cpu) => Cpu = cpu;
+
+    internal Cpu Cpu { get; }
+
+    /// <inheritdoc/>
+    public int Index => Cpu.Index;
+
+    /// <inheritdoc/>
+    public string? FailureReason => Cpu.FailureReason;
+
+    /// <summary>Instructions executed so far.</summary>
+    public unsafe ulong InstructionCount => Volatile.Read(ref Cpu.S->InstructionCount);
+
+    /// <inheritdoc/>
+    public ulong TscFrequencyHz => TscHz;
+
+    /// <inheritdoc/>
+    public VcpuExit Run(IVcpuIo io) => Cpu.Run(io);
+
+    /// <inheritdoc/>
+    public void Kick() => Cpu.Post(Pending.Kick);
+
+    /// <inheritdoc/>
+    public void Capture(VcpuState to) => StateCodec.Capture(Cpu, to);
+
+    /// <inheritdoc/>
+    public void Apply(VcpuState from) => StateCodec.Apply(Cpu, from);
+
+    /// <inheritdoc/>
+    public void InterruptPending() => Cpu.Post(Pending.Interrupt);
+
+    /// <inheritdoc/>
+    public void Nmi() => Cpu.Post(Pending.Nmi);
+
+    /// <inheritdoc/>
+    public void Init() => Cpu.Post(Pending.Init);
+
+    /// <inheritdoc/>
+    public void Sipi(byte vector) => Cpu.PostSipi(vector);
+
+    /// <inheritdoc/>
+    public ulong ReadTsc() => Cpu.ReadTsc();
+
+    /// <inheritdoc/>
+    public void Dispose() => Cpu.Dispose();
+}
