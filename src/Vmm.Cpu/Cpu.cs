@@ -156,6 +156,8 @@ internal sealed unsafe class Cpu : IDisposable
         if ((s->Cr0 & Cr0.PE) == 0) mode |= CpuMode.Real;
         if ((s->SystemFlags & Rflags.VM) != 0) mode |= CpuMode.Virtual8086;
         if (s->Cpl == 3) mode |= CpuMode.User;
+        if ((s->Cr0 & (Cr0.EM | Cr0.TS)) != 0) mode |= CpuMode.FpuClosed | CpuMode.SseClosed;
+        if ((s->Cr4 & Cr4.OSFXSR) == 0) mode |= CpuMode.SseClosed;
         s->Mode = mode;
         UpdateTlbWay();
     }

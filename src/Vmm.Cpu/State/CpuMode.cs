@@ -21,4 +21,10 @@ internal enum CpuMode : byte
 
     /// <summary>SS.B: pushes and pops use ESP (in 64-bit code always RSP).</summary>
     BigStack = 32,
+
+    /// <summary>CR0.EM or CR0.TS: x87 and MMX instructions, FXSAVE and FXRSTOR raise an exception instead.</summary>
+    FpuClosed = 64,
+
+    /// <summary>CR0.EM, CR0.TS or not CR4.OSFXSR: SSE instructions raise an exception instead.</summary>
+    SseClosed = 128,
 }
