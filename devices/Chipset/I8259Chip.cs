@@ -9,6 +9,8 @@ internal sealed class I8259Chip(byte elcrWritable, bool isMaster)
     public const byte CascadeBit = 1 << 2;
 
     private const int SpuriousPin = 7;
+    private const byte VectorBaseMask = 0xf8;
+    private const byte PollInterrupt = 1 << 7;
 
     private byte _irr, _isr, _imr, _pins, _elcr, _vectorBase, _highest;
     private Icw4 _icw4;
@@ -60,7 +62,7 @@ internal sealed class I8259Chip(byte elcrWritable, bool isMaster)
         int pin = PendingPin();
         if (pin < 0) return 0;
         TakeIntoService(pin);
-        return (byte)(0x80 | pin);
+        return (byte)(PollInterrupt | pin);
     }
 
     public byte ReadData() => _polls ? ReadCommand() : _imr;
@@ -80,7 +82,7 @@ internal sealed class I8259Chip(byte elcrWritable, bool isMaster)
                 _imr = value;
                 break;
             case PicInitStep.Icw2:
-                _vectorBase = (byte)(value & 0xf8);
+                _vectorBase = (byte)(value & VectorBaseMask);
                 _step = PicInitStep.Icw3;
                 break;
             case PicInitStep.Icw3:
@@ -126,7 +128,7 @@ internal sealed class I8259Chip(byte elcrWritable, bool isMaster)
         _imr = state.Imr;
         _pins = state.Pins;
         Elcr = state.Elcr;
-        _vectorBase = (byte)(state.VectorBase & 0xf8);
+        _vectorBase = (byte)(state.VectorBase & VectorBaseMask);
         _highest = (byte)(state.Highest & 7);
         _icw4 = (Icw4)state.Icw4;
         _step = (PicInitStep)Math.Min(state.InitStep, (byte)PicInitStep.Icw1);

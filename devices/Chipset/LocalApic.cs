@@ -18,6 +18,9 @@ public sealed class LocalApic : ILocalApic
 {
     private const uint VersionValue = 0x14 | 5 << 16 | 1 << 24; // integrated, six LVT entries, EOI-broadcast suppression
     private const byte FirstLegalVector = 16;
+    private const uint XApicIdMask = 0xff000000;
+    private const uint DfrModelMask = 0xf0000000;
+    private const uint TdcrMask = 0b1011;
     private const int RegisterStride = 16;
     private const int PageBytes = ApicRegister.Count * RegisterStride;
     private const ulong DefaultBase = 0xfee00000;
@@ -27,6 +30,7 @@ public sealed class LocalApic : ILocalApic
     private readonly IVcpuSignals _signals;
     private readonly ApicTimer _timer;
     private readonly uint[] _registers = new uint[ApicRegister.Count];
+    private readonly ApicVectors _vectors;
     private readonly bool _isBootProcessor;
     private ApicBaseBits _base;
     private EsrBits _errors;
@@ -40,6 +44,7 @@ public sealed class LocalApic : ILocalApic
         _bus = bus;
         _signals = signals;
         _timer = new ApicTimer(clock, signals, OnTimer);
+        _vectors = new ApicVectors(_registers);
         PowerOn();
     }
 
@@ -93,11 +98,8 @@ public sealed class LocalApic : ILocalApic
         if (external && _bus.TryAcknowledgeExternal(out vector)) return true;
         lock (_gate)
         {
-            int highest = IsHardwareEnabled ? ApicVectors.Highest(_registers, ApicRegister.IRR) : -1;
-            vector = (byte)highest;
-            if (highest < 0 || highest >> 4 <= ProcessorPriority() >> 4) return false;
-            ApicVectors.Clear(_registers, ApicRegister.IRR, vector);
-            ApicVectors.Set(_registers, ApicRegister.ISR, vector);
+            vector = 0;
+            if (!IsHardwareEnabled || !_vectors.TryTake(out vector)) return false;
             Refresh();
             return true;
         }
@@ -222,14 +224,14 @@ public sealed class LocalApic : ILocalApic
         uint ldr = Volatile.Read(ref _registers[ApicRegister.LDR]);
         if (IsX2Apic) return ldr >> 16 == destination >> 16 && (ldr & destination & 0xffff) != 0;
         ldr >>= 24;
-        bool flat = Volatile.Read(ref _registers[ApicRegister.DFR]) >> 28 == 0xf;
+        bool flat = Volatile.Read(ref _registers[ApicRegister.DFR]) >= DfrModelMask;
         return flat ? (ldr & destination & 0xff) != 0 : ldr >> 4 == destination >> 4 && (ldr & destination & 0xf) != 0;
     }
 
     /// <summary>For lowest-priority arbitration: -1 when it takes no interrupts, else its processor priority.</summary>
     internal int ArbitrationPriority()
     {
-        lock (_gate) return IsSoftwareEnabled ? (int)ProcessorPriority() : -1;
+        lock (_gate) return IsSoftwareEnabled ? (int)_vectors.ProcessorPriority : -1;
     }
 
     /// <summary>Takes a message that matches. Any thread; the caller may hold the IOAPIC's or the 8259's lock.</summary>
@@ -275,7 +277,7 @@ public sealed class LocalApic : ILocalApic
 
     private uint ReadLocked(int register) => register switch
     {
-        ApicRegister.PPR => ProcessorPriority(),
+        ApicRegister.PPR => _vectors.ProcessorPriority,
         ApicRegister.TMICT => _timer.InitialCount,
         ApicRegister.TMCCT => _timer.CurrentCount,
         ApicRegister.EOI or ApicRegister.SELF_IPI => 0,
@@ -305,17 +307,11 @@ public sealed class LocalApic : ILocalApic
     {
         switch (register)
         {
-            case ApicRegister.ID:
-                _registers[register] = value & 0xff000000;
-                break;
-            case ApicRegister.LDR:
-                _registers[register] = value & 0xff000000;
+            case ApicRegister.ID or ApicRegister.LDR or ApicRegister.ICR_HIGH:
+                _registers[register] = value & XApicIdMask;
                 break;
             case ApicRegister.DFR:
-                _registers[register] = value | 0x0fffffff;
-                break;
-            case ApicRegister.ICR_HIGH:
-                _registers[register] = value & 0xff000000;
+                _registers[register] = value | ~DfrModelMask;
                 break;
             case ApicRegister.TPR:
                 _registers[register] = (byte)value;
@@ -337,7 +333,7 @@ public sealed class LocalApic : ILocalApic
                 _timer.Start(value);
                 break;
             case ApicRegister.TDCR:
-                _registers[register] = value & 0xb;
+                _registers[register] = value & TdcrMask;
                 _timer.SetDivider(value);
                 break;
         }
@@ -362,12 +358,8 @@ public sealed class LocalApic : ILocalApic
         byte vector;
         lock (_gate)
         {
-            int highest = ApicVectors.Highest(_registers, ApicRegister.ISR);
-            if (highest < 0) return;
-            vector = (byte)highest;
-            ApicVectors.Clear(_registers, ApicRegister.ISR, vector);
-            tellIoApic = ApicVectors.Contains(_registers, ApicRegister.TMR, vector)
-                && ((SvrBits)_registers[ApicRegister.SVR] & SvrBits.SuppressEoiBroadcast) == 0;
+            if (!_vectors.TryEnd(out vector, out bool isLevel)) return;
+            tellIoApic = isLevel && ((SvrBits)_registers[ApicRegister.SVR] & SvrBits.SuppressEoiBroadcast) == 0;
             Refresh();
         }
 
@@ -442,9 +434,7 @@ public sealed class LocalApic : ILocalApic
             return;
         }
 
-        ApicVectors.Set(_registers, ApicRegister.IRR, vector);
-        if (isLevel) ApicVectors.Set(_registers, ApicRegister.TMR, vector);
-        else ApicVectors.Clear(_registers, ApicRegister.TMR, vector);
+        _vectors.Request(vector, isLevel);
         Refresh();
     }
 
@@ -456,22 +446,9 @@ public sealed class LocalApic : ILocalApic
         if (isNew && new LvtEntry(_registers[ApicRegister.LVT_ERROR]).Vector >= FirstLegalVector) DeliverLocal(ApicRegister.LVT_ERROR);
     }
 
-    private uint ProcessorPriority()
-    {
-        uint task = _registers[ApicRegister.TPR];
-        int inService = Math.Max(ApicVectors.Highest(_registers, ApicRegister.ISR), 0);
-        return task >> 4 >= (uint)inService >> 4 ? task : (uint)inService & 0xf0;
-    }
-
     private void Refresh()
     {
-        bool pending = AcceptsExternal;
-        if (!pending && IsHardwareEnabled)
-        {
-            int highest = ApicVectors.Highest(_registers, ApicRegister.IRR);
-            pending = highest >= 0 && (uint)highest >> 4 > ProcessorPriority() >> 4;
-        }
-
+        bool pending = AcceptsExternal || (IsHardwareEnabled && _vectors.HasDeliverable);
         _hasInterrupt = pending;
         if (pending) _signals.InterruptPending();
     }

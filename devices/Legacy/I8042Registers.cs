@@ -85,4 +85,6 @@ internal static class Ps2
 
     public const byte ACK = 0xfa;
     public const byte SelfTestPassed = 0xaa;
+    public const byte KeyboardIdLow = 0xab;
+    public const byte KeyboardIdHigh = 0x83;
 }

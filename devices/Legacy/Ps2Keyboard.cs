@@ -93,8 +93,8 @@ internal sealed class Ps2Keyboard
                 return;
             case Ps2.Identify:
                 Output.Add(Ps2.ACK);
-                Output.Add(0xab);
-                Output.Add(0x83);
+                Output.Add(Ps2.KeyboardIdLow);
+                Output.Add(Ps2.KeyboardIdHigh);
                 return;
             case < Ps2.SetLeds:
                 Output.Add(Ps2.Resend);
