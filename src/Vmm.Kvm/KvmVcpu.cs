@@ -105,6 +105,12 @@ public sealed unsafe class KvmVcpu : IVcpu
         Interrupt();
     }
 
+    /// <summary>
+    /// Tells a guest with kvmclock that it stood still, so that its watchdogs forgive the gap. Call before it runs again after a pause.
+    /// False when the guest has no kvmclock.
+    /// </summary>
+    public bool ForgivePause() => KvmCall.Try(_file.Fd, KvmIoctl.KVM_KVMCLOCK_CTRL, 0) >= 0;
+
     /// <summary>Lets the loop look at the world again without leaving <see cref="Run"/>. Any thread.</summary>
     internal void Nudge() => Interrupt();
 

@@ -14,8 +14,9 @@ internal sealed unsafe class KvmVcpuRegisters
 
     /// <summary>MSRs that instructions read without being RDMSR.</summary>
     private static readonly uint[] InstructionMsrs =
-        [Msr.TSC_AUX, Msr.STAR, Msr.LSTAR, Msr.CSTAR, Msr.SFMASK, Msr.KERNEL_GS_BASE, Msr.IA32_SYSENTER_CS, Msr.IA32_SYSENTER_ESP, Msr.IA32_SYSENTER_EIP];
+        [Msr.IA32_TSC, Msr.TSC_AUX, Msr.STAR, Msr.LSTAR, Msr.CSTAR, Msr.SFMASK, Msr.KERNEL_GS_BASE, Msr.IA32_SYSENTER_CS, Msr.IA32_SYSENTER_ESP, Msr.IA32_SYSENTER_EIP];
 
+    // SAFETY (every fixed block below): each array has the size that its request number or its header's count says.
     private readonly int _fd;
     private readonly KvmRun* _run;
     private readonly bool _hasSyncRegs, _hasXcrs;
@@ -128,11 +129,9 @@ internal sealed unsafe class KvmVcpuRegisters
         for (int i = 0; i < entries.Length; i++)
         {
             _msrsBefore[i] = entries[i].Data;
-            to.Msrs.Add(new MsrValue(entries[i].Index, entries[i].Data));
+            if (entries[i].Index == Msr.IA32_TSC) to.Tsc = entries[i].Data;
+            else to.Msrs.Add(new MsrValue(entries[i].Index, entries[i].Data));
         }
-
-        TryReadMsr(Msr.IA32_TSC, out ulong tsc);
-        to.Tsc = tsc;
     }
 
     /// <summary>Takes over what the instruction changed; the registers of the shared page go with the next KVM_RUN.</summary>

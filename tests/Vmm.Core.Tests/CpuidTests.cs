@@ -130,6 +130,14 @@ public sealed class CpuidTests
     }
 
     [Fact]
+    public void Build_XsaveNotListedButDescribed_HostModelKeepsTheDescription()
+    {
+        CpuidTable odd = new(HostLike().Entries.ToArray().Select(e => e.Leaf == 1 ? e with { Ecx = e.Ecx & ~Find("xsave").Mask } : e));
+        Assert.Equal(0xe7u, new CpuidBuilder(CpuModel.Host, odd, new CpuidOptions()).Build(0).Lookup(CpuidLeaf.Xsave, 0).Eax);
+        Assert.Equal(0u, new CpuidBuilder(CpuModel.X8664V3, odd, new CpuidOptions()).Build(0).Lookup(CpuidLeaf.Xsave, 0).Eax);
+    }
+
+    [Fact]
     public void Build_AddedFeatureWhoseBaseIsRemoved_Error()
     {
         CpuidBuilder builder = new(CpuModel.Parse("host,+avx2,-avx"), HostLike(), new CpuidOptions());

@@ -90,6 +90,30 @@ public sealed unsafe class KvmHypervisorTests
     }
 
     [KvmFact]
+    public void Kvmclock_Enabled_TellsTimeAndForgivesAPause()
+    {
+        const byte guestStopped = 2; // PVCLOCK_GUEST_STOPPED
+        using TestGuest guest = new();
+        Assert.False(guest.Vcpu.ForgivePause());
+        guest.Program(64, c =>
+        {
+            c.mov(ecx, Msr.KVM_SYSTEM_TIME_NEW);
+            c.mov(eax, (uint)TestGuest.Data | 1);
+            c.xor(edx, edx);
+            c.wrmsr();
+            c.@out(0x80, al);
+        });
+        guest.RunToDone(guest.LongMode());
+        uint version = (uint)guest.Get(TestGuest.Data);
+        Assert.True(version != 0 && version % 2 == 0, "no time was written");
+        Assert.NotEqual(0ul, guest.Get(TestGuest.Data + 8)); // TSC at that time
+        Assert.NotEqual(0u, (uint)guest.Get(TestGuest.Data + 24)); // TSC to nanoseconds
+        Assert.True(guest.Vcpu.ForgivePause());
+        Assert.Equal(VcpuExit.Interrupted, guest.Run());
+        Assert.Equal(guestStopped, (byte)(guest.Get(TestGuest.Data + 24) >> 40) & guestStopped);
+    }
+
+    [KvmFact]
     public void TscFrequency_OfAVcpu_IsPlausible()
     {
         using TestGuest guest = new();

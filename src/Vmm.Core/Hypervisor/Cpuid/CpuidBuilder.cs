@@ -202,7 +202,10 @@ public sealed class CpuidBuilder
 
     private CpuidEntry? Xsave(CpuidEntry entry)
     {
-        if (!Shows(Feature("xsave"))) return null;
+        CpuFeature xsave = Feature("xsave");
+        // A paravirtual KVM does not list XSAVE but shows it to the guest all the same; the components must then be there too.
+        if (_isHost && !xsave.IsIn(_supported)) return entry;
+        if (!Shows(xsave)) return null;
         XsaveComponents components = ShownComponents() & (XsaveComponents)_supported.Lookup(CpuidLeaf.Xsave, 0).Eax;
         bool supervisor = _isHost && Shows(Feature("xsaves"));
         CpuidEntry features = _supported.Lookup(CpuidLeaf.Xsave, 1);
