@@ -24,11 +24,15 @@ public sealed unsafe class EventFd : IDisposable
 
     /// <summary>Adds one. A count that is full stays full: whoever waits is awake already.</summary>
     /// <exception cref="LinuxException">The descriptor is no eventfd any more.</exception>
-    public void Signal()
+    public void Signal() => SignalDescriptor(Fd);
+
+    /// <summary>Adds one to an eventfd that is known by its number only.</summary>
+    /// <exception cref="LinuxException">The descriptor is no eventfd.</exception>
+    public static void SignalDescriptor(int fd)
     {
         ulong one = 1;
         // SAFETY: eight bytes of a local.
-        if (Libc.Write(Fd, &one, sizeof(ulong)) >= 0) return;
+        if (Libc.Write(fd, &one, sizeof(ulong)) >= 0) return;
         int errno = Marshal.GetLastPInvokeError();
         if (errno != Errno.EAGAIN) throw new LinuxException("signalling an eventfd", errno);
     }

@@ -30,6 +30,7 @@ public sealed class GuestMachine : IDisposable
     private bool _paused;
     private int _boots;
     private long _earlierNs;
+    private ulong? _instructions;
 
     /// <summary>Gets everything that the host must give; the guest does not run yet.</summary>
     /// <param name="config">A configuration without errors, see <see cref="ConfigValidator"/>.</param>
@@ -68,7 +69,7 @@ public sealed class GuestMachine : IDisposable
     /// <summary>"kvm" or "software".</summary>
     public string CpuName => _platform.Name;
 
-    /// <summary>What it has done so far.</summary>
+    /// <summary>What it has done so far; instructions are counted in at the end of each life.</summary>
     public MachineStatistics Statistics
     {
         get
@@ -76,7 +77,7 @@ public sealed class GuestMachine : IDisposable
             lock (_life)
             {
                 long ns = _earlierNs + (_board?.Clock.NowNs ?? 0);
-                return new MachineStatistics(TimeSpan.FromTicks(ns / 100), Environment.CpuUsage.TotalTime, _platform.Instructions, _boots);
+                return new MachineStatistics(TimeSpan.FromTicks(ns / 100), Environment.CpuUsage.TotalTime, _instructions, _boots);
             }
         }
     }
@@ -93,8 +94,9 @@ public sealed class GuestMachine : IDisposable
             bool restarts = outcome.End == MachineEnd.Reset && _config.OnReboot == RebootPolicy.Restart;
             lock (_life)
             {
-                _earlierNs += board.Clock.NowNs;
                 _board = null;
+                board.Pause();
+                Account(board);
                 board.Dispose();
                 if (!restarts || _stop is not null) return _stop ?? outcome;
                 _memory.Discard();
@@ -166,6 +168,18 @@ public sealed class GuestMachine : IDisposable
 
         for (int i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
         _owned.Clear();
+    }
+
+    private void Account(Board board)
+    {
+        _earlierNs += board.Clock.NowNs;
+        foreach (VcpuThread vcpu in board.Vcpus)
+        {
+            vcpu.Execute(v =>
+            {
+                if (_platform.CountInstructions(v) is { } count) _instructions = (_instructions ?? 0) + count;
+            });
+        }
     }
 
     private static void CheckMemory(ulong bytes)

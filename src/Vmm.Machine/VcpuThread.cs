@@ -75,11 +75,17 @@ internal sealed class VcpuThread
     }
 
     /// <summary>Waits until no guest instruction runs any more.</summary>
+    /// <exception cref="HypervisorException">The hypervisor does not let go of the vCPU.</exception>
     public void WaitParked()
     {
+        long end = Environment.TickCount64 + EndPatienceMs;
         lock (_gate)
         {
-            while (!_isParked && !_hasEnded) Monitor.Wait(_gate);
+            while (!_isParked && !_hasEnded)
+            {
+                long left = end - Environment.TickCount64;
+                if (left <= 0 || !Monitor.Wait(_gate, (int)left)) throw new HypervisorException($"vCPU {Index} does not stop");
+            }
         }
     }
 
