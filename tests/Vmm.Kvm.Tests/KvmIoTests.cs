@@ -52,6 +52,59 @@ public sealed class KvmIoTests
     }
 
     [KvmFact]
+    public void RealMode_GuestSwitchesToProtectedAndLongMode_EachModeReports()
+    {
+        const ulong protectedCode = TestGuest.Code + 0x100;
+        const ulong longCode = TestGuest.Code + 0x200;
+        using TestGuest guest = new();
+        VcpuState longMode = guest.LongMode(); // for its page tables and its GDT
+        // The GDT has 64-bit code at 8 and flat data at 0x10; its last entry becomes 32-bit code for the way.
+        guest.Put(longMode.Gdtr.Base + 0x20, 0x00cf9b000000ffff);
+        guest.Memory.TryWrite(new Core.Memory.GuestAddress(0x600), (ushort)0x27);
+        guest.Memory.TryWrite(new Core.Memory.GuestAddress(0x602), (uint)longMode.Gdtr.Base);
+        guest.Assemble(16, TestGuest.Code, c =>
+        {
+            c.lgdt(__[0x600]);
+            c.mov(eax, cr0);
+            c.or(eax, 1);
+            c.mov(cr0, eax);
+            c.db(0x66, 0xea, (byte)(protectedCode & 0xff), (byte)(protectedCode >> 8 & 0xff), (byte)(protectedCode >> 16), 0, 0x20, 0);
+        });
+        guest.Assemble(32, protectedCode, c =>
+        {
+            c.mov(eax, 0x10);
+            c.mov(ds, ax);
+            c.mov(ss, ax);
+            c.mov(eax, 0x32);
+            c.@out(0x80, eax);
+            c.mov(eax, (uint)longMode.Cr4);
+            c.mov(cr4, eax);
+            c.mov(eax, (uint)longMode.Cr3);
+            c.mov(cr3, eax);
+            c.mov(ecx, Msr.EFER);
+            c.xor(edx, edx);
+            c.mov(eax, 0x100); // LME
+            c.wrmsr();
+            c.mov(eax, (uint)longMode.Cr0);
+            c.mov(cr0, eax);
+            c.db(0xea, (byte)(longCode & 0xff), (byte)(longCode >> 8 & 0xff), (byte)(longCode >> 16), 0, 8, 0);
+        });
+        guest.Assemble(64, longCode, c =>
+        {
+            c.mov(rax, 0x6464646464646464);
+            c.shr(rax, 32);
+            c.@out(0x80, eax);
+            TestGuest.Finish(c);
+        });
+        VcpuState start = TestGuest.RealMode();
+        guest.RunToDone(start);
+        Assert.Equal([0x32ul, 0x64646464ul], guest.Io.OutValues(0x80));
+        guest.Vcpu.Capture(start);
+        Assert.Equal(0x500ul, start.Efer & 0x500); // LME and LMA
+        Assert.True(start.Cs.Attributes.HasFlag(SegmentAttributes.L));
+    }
+
+    [KvmFact]
     public void RepOutsb_ManyBytes_AllArriveInOrder()
     {
         using TestGuest guest = new();
