@@ -28,7 +28,7 @@ internal static unsafe class StateCodec
         to.Cr8 = cpu.Apic?.TaskPriorityClass ?? 0;
         to.Efer = s->Efer;
         to.Xcr0 = 1;
-        FxArea.Save(s, to.Xsave);
+        FxArea.SaveXsave(s, to.Xsave);
         to.Xsave.AsSpan(512, 8).Clear();
         to.Xsave[512] = 3;
         for (int i = 0; i < 4; i++) to.Dr[i] = s->Dr[i];
@@ -80,7 +80,7 @@ internal static unsafe class StateCodec
         s->Cr3 = from.Cr3;
         s->Cr4 = from.Cr4;
         s->Efer = from.Efer;
-        FxArea.Restore(s, from.Xsave);
+        FxArea.RestoreXsave(s, from.Xsave);
         for (int i = 0; i < 4; i++) s->Dr[i] = from.Dr[i];
         s->Dr6 = from.Dr6;
         s->Dr7 = from.Dr7;
