@@ -68,14 +68,6 @@ internal static unsafe class FxArea
         area.Slice(XmmOffset, xmmCount * Slot).CopyTo(new Span<byte>(CpuState.Xmm(s), xmmCount * Slot));
     }
 
-    /// <summary>Writes an XSAVE area in standard format with x87 and SSE in use.</summary>
-    public static void SaveXsave(CpuState* s, Span<byte> area)
-    {
-        Save(s, area);
-        ulong bits = BinaryPrimitives.ReadUInt64LittleEndian(area[StateBitsOffset..]);
-        BinaryPrimitives.WriteUInt64LittleEndian(area[StateBitsOffset..], bits | XstateX87 | XstateSse);
-    }
-
     /// <summary>Takes over x87 and SSE state from an XSAVE area in standard format; what XSTATE_BV says is not there becomes initial.</summary>
     public static void RestoreXsave(CpuState* s, ReadOnlySpan<byte> area)
     {

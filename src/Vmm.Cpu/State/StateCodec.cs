@@ -28,7 +28,7 @@ internal static unsafe class StateCodec
         to.Cr8 = cpu.Apic?.TaskPriorityClass ?? 0;
         to.Efer = s->Efer;
         to.Xcr0 = 1;
-        FxArea.SaveXsave(s, to.Xsave);
+        FxArea.Save(s, to.Xsave);
         to.Xsave.AsSpan(512, 8).Clear();
         to.Xsave[512] = 3;
         for (int i = 0; i < 4; i++) to.Dr[i] = s->Dr[i];
