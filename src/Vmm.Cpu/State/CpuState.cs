@@ -81,6 +81,9 @@ internal unsafe struct CpuState
     /// <summary>Slot behind XMM15 that holds a memory operand.</summary>
     public const byte XmmTemp = 16;
 
+    /// <summary>Slot behind <see cref="XmmTemp"/>, for what an instruction must keep beside a memory operand.</summary>
+    public const byte XmmSpare = 17;
+
     /// <summary>Pointer to the segment caches, in encoding order.</summary>
     public static SegmentCache* Segments(CpuState* s) => (SegmentCache*)s->_segments;
 
