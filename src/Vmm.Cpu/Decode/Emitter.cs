@@ -216,7 +216,8 @@ internal sealed unsafe class Emitter
     {
         byte segment = SegmentIndex(i.MemorySegment);
         Address address = Plain(i);
-        bool stack = segment == Seg.Ss;
+        // In 64-bit code only FS and GS prefixes count; the base register alone says what is the stack.
+        bool stack = Is64 ? segment is not (Seg.Fs or Seg.Gs) && i.MemoryBase is (Register.RSP or Register.RBP or Register.ESP or Register.EBP) : segment == Seg.Ss;
         int addressBytes = AddressSize(i);
         if (Is64)
         {

@@ -76,7 +76,7 @@ internal static unsafe class MmxFamily
 
             case MmxForm.ToXmm:
             case MmxForm.ToXmmFromMemory:
-                e.Handler(&MmxHandlers.ToXmm, Emitter.Xmm(i.Op0Register), Second(e, i, recipe.Bytes), (long)recipe.Handler);
+                e.Handler(&MmxHandlers.ToXmm, Emitter.Xmm(i.Op0Register), Emitter.Mm(i.Op1Register), (long)recipe.Handler);
                 break;
 
             case MmxForm.FromXmm:
@@ -85,8 +85,8 @@ internal static unsafe class MmxFamily
 
             case MmxForm.MaskedStore:
                 e.Handler(&MmxHandlers.LayOutPair, Emitter.Mm(i.Op1Register), Emitter.Mm(i.Op2Register));
-                SseFamily.EmitMaskedStore(e, i, &SseMoves.MaskedStore, CpuState.XmmSpare, CpuState.XmmTemp, recipe.Bytes);
                 e.Handler(&MmxHandlers.Enter);
+                SseFamily.EmitMaskedStore(e, i, &SseMoves.MaskedStore, CpuState.XmmSpare, CpuState.XmmTemp, recipe.Bytes);
                 break;
 
             case MmxForm.Empty:

@@ -42,10 +42,10 @@ internal enum MmxForm : byte
     /// <summary>PEXTRW: one word to r; PMOVMSKB: the signs to r.</summary>
     Extract,
 
-    /// <summary>xmm from mm/m64.</summary>
+    /// <summary>xmm from mm.</summary>
     ToXmm,
 
-    /// <summary>As <see cref="ToXmm"/>, but a source in memory is no MMX operand.</summary>
+    /// <summary>As <see cref="ToXmm"/>, or from m64, which is no MMX operand then.</summary>
     ToXmmFromMemory,
 
     /// <summary>mm from xmm/m.</summary>

@@ -14,19 +14,19 @@ internal static unsafe class MmxHandlers
     private const byte Memory = CpuState.XmmTemp;
 
     /// <summary>An x87 exception that waits comes first.</summary>
-    public static bool CheckPending(Cpu cpu, Op* op) => (cpu.S->Fsw & FpuStatus.ES) == 0 || cpu.Raise(Vector.MF);
+    public static bool CheckPending(Cpu cpu, Op* op) => (cpu.S->Fsw & (int)FpuStatus.ES) == 0 || (cpu.S->Cr0 & Cr0.NE) == 0 || cpu.Raise(Vector.MF);
 
     /// <summary>The registers are MMX ones from here on: TOP is 0, none is empty.</summary>
     public static bool Enter(Cpu cpu, Op* op)
     {
-        cpu.S->Fsw &= unchecked((ushort)~FpuStatus.TOP);
+        cpu.S->Fsw &= (ushort)~FpuStatus.Top;
         cpu.S->Ftw = 0;
         return true;
     }
 
     public static bool Emms(Cpu cpu, Op* op)
     {
-        cpu.S->Fsw &= unchecked((ushort)~FpuStatus.TOP);
+        cpu.S->Fsw &= (ushort)~FpuStatus.Top;
         cpu.S->Ftw = ushort.MaxValue;
         return true;
     }
@@ -132,14 +132,16 @@ internal static unsafe class MmxHandlers
 
     // ---- between MM and XMM registers ----------------------------------------------------------------------------------------------------
 
-    /// <summary>XMM slot A from MM register B or memory.</summary>
+    // Also a conversion that raises #XM has made the registers MMX ones.
+
+    /// <summary>XMM slot A from MM register B.</summary>
     public static bool ToXmm(Cpu cpu, Op* op)
     {
-        CpuState.Xmm(cpu.S)[CpuState.XmmTemp] = Vector128.CreateScalar(SourceOf(cpu, op)).AsByte();
-        return Run(cpu, op, op->A, CpuState.XmmTemp) && Enter(cpu, op);
+        CpuState.Xmm(cpu.S)[CpuState.XmmTemp] = Vector128.CreateScalar(Get(cpu, op->B)).AsByte();
+        return Enter(cpu, op) && Run(cpu, op, op->A, CpuState.XmmTemp);
     }
 
     /// <summary>MM register A from XMM slot B.</summary>
     public static bool FromXmm(Cpu cpu, Op* op)
-        => Run(cpu, op, CpuState.XmmSpare, op->B) && Set(cpu, op, CpuState.Xmm(cpu.S)[CpuState.XmmSpare].AsUInt64().ToScalar());
+        => Enter(cpu, op) && Run(cpu, op, CpuState.XmmSpare, op->B) && Set(cpu, op, CpuState.Xmm(cpu.S)[CpuState.XmmSpare].AsUInt64().ToScalar());
 }

@@ -50,7 +50,7 @@ internal sealed unsafe class MmxTable
 
     private void AddConversions()
     {
-        Add(Code.Cvtpi2ps_xmm_mmm64, MmxForm.ToXmm, &SseConvert.Cvtpi2ps);
+        Add(Code.Cvtpi2ps_xmm_mmm64, MmxForm.ToXmmFromMemory, &SseConvert.Cvtpi2ps);
         Add(Code.Cvtpi2pd_xmm_mmm64, MmxForm.ToXmmFromMemory, &SseConvert.Cvtdq2pd);
         Add(Code.Cvtps2pi_mm_xmmm64, MmxForm.FromXmm, &SseConvert.Cvtps2pi);
         Add(Code.Cvttps2pi_mm_xmmm64, MmxForm.FromXmm, &SseConvert.Cvttps2pi);

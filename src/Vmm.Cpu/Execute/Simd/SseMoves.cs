@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Vmm.Cpu.Decode;
@@ -221,11 +220,10 @@ internal static unsafe class SseMoves
     {
         uint mask = Second<byte>(cpu, op).ExtractMostSignificantBits();
         if (op->Size == sizeof(ulong)) mask &= byte.MaxValue;
-        if (mask == 0) return true;
         Vector128<byte> value = First<byte>(cpu, op);
         ulong linear = cpu.LinearAddress(op);
-        int first = BitOperations.TrailingZeroCount(mask), last = BitOperations.Log2(mask);
-        if (!cpu.Mem.TryProbeWrite(cpu.TrimRip(linear + (uint)first), last - first + 1)) return false;
+        // Processors look at the whole operand's pages, whatever the mask.
+        if (!cpu.Mem.TryProbeWrite(linear, op->Size)) return false;
         for (; mask != 0; mask &= mask - 1)
         {
             int i = BitOperations.TrailingZeroCount(mask);
