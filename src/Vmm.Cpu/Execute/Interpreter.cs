@@ -499,23 +499,25 @@ internal static unsafe class Interpreter
                 case OpCode.Not16: { ushort r = (ushort)(~(ushort)R[op->A]); R[op->A] = (R[op->A] & ~0xffffUL) | r; op++; continue; }
                 case OpCode.Not32: { uint r = (uint)(~(uint)R[op->A]); R[op->A] = r; op++; continue; }
                 case OpCode.Not64: { ulong r = (~R[op->A]); R[op->A] = r; op++; continue; }
-                case OpCode.Shl32I: { int n = op->C; uint a = (uint)R[op->A], r = a << n; R[op->A] = r; Flags.Logic32(s, r); Flags.SetCarryOverflow(s, (a >> (32 - n) & 1) != 0, (((a >> (32 - n)) ^ (r >> 31)) & 1) != 0); op++; continue; }
-                case OpCode.Shl64I: { int n = op->C; ulong a = R[op->A], r = a << n; R[op->A] = r; Flags.Logic64(s, r); Flags.SetCarryOverflow(s, (a >> (64 - n) & 1) != 0, (((a >> (64 - n)) ^ (r >> 63)) & 1) != 0); op++; continue; }
-                case OpCode.Shr32I: { int n = op->C; uint a = (uint)R[op->A], r = a >> n; R[op->A] = r; Flags.Logic32(s, r); Flags.SetCarryOverflow(s, (a >> (n - 1) & 1) != 0, n == 1 && (int)a < 0); op++; continue; }
-                case OpCode.Shr64I: { int n = op->C; ulong a = R[op->A], r = a >> n; R[op->A] = r; Flags.Logic64(s, r); Flags.SetCarryOverflow(s, (a >> (n - 1) & 1) != 0, n == 1 && (long)a < 0); op++; continue; }
-                case OpCode.Sar32I: { int n = op->C; int a = (int)R[op->A]; uint r = (uint)(a >> n); R[op->A] = r; Flags.Logic32(s, r); Flags.SetCarryOverflow(s, (a >> (n - 1) & 1) != 0, false); op++; continue; }
-                case OpCode.Sar64I: { int n = op->C; long a = (long)R[op->A]; ulong r = (ulong)(a >> n); R[op->A] = r; Flags.Logic64(s, r); Flags.SetCarryOverflow(s, (a >> (n - 1) & 1) != 0, false); op++; continue; }
+                // Counts are 1 to 31 or 63. Bit 63 of FlagsAux is CF, bit 62 is CF xor OF.
+                case OpCode.Shl32I: { int n = op->C; uint a = (uint)R[op->A], r = a << n; R[op->A] = r; s->FlagsResult = (ulong)(int)r; s->FlagsAux = ((ulong)(a >> (32 - n)) << 63) | ((ulong)(r >> 31) << 62); op++; continue; }
+                case OpCode.Shl64I: { int n = op->C; ulong a = R[op->A], r = a << n; R[op->A] = r; s->FlagsResult = r; s->FlagsAux = ((a >> (64 - n)) << 63) | ((r >> 63) << 62); op++; continue; }
+                case OpCode.Shr32I: { int n = op->C; uint a = (uint)R[op->A], r = a >> n; R[op->A] = r; ulong carry = a >> (n - 1) & 1; s->FlagsResult = (ulong)(int)r; s->FlagsAux = (carry << 63) | ((carry ^ (a >> 31)) << 62); op++; continue; }
+                case OpCode.Shr64I: { int n = op->C; ulong a = R[op->A], r = a >> n; R[op->A] = r; ulong carry = a >> (n - 1) & 1; s->FlagsResult = r; s->FlagsAux = (carry << 63) | ((carry ^ (a >> 63)) << 62); op++; continue; }
+                case OpCode.Sar32I: { int n = op->C; int a = (int)R[op->A]; uint r = (uint)(a >> n); R[op->A] = r; ulong carry = (uint)(a >> (n - 1)) & 1; s->FlagsResult = (ulong)(int)r; s->FlagsAux = (carry << 63) | (carry << 62); op++; continue; }
+                case OpCode.Sar64I: { int n = op->C; long a = (long)R[op->A]; ulong r = (ulong)(a >> n); R[op->A] = r; ulong carry = (ulong)(a >> (n - 1)) & 1; s->FlagsResult = r; s->FlagsAux = (carry << 63) | (carry << 62); op++; continue; }
 
                 case OpCode.ImulRR32: { long p = (long)(int)R[op->A] * (int)R[op->B]; R[op->A] = (uint)p; SetImul32(s, p); op++; continue; }
                 case OpCode.ImulRI32: { long p = (long)(int)R[op->B] * (int)op->Imm; R[op->A] = (uint)p; SetImul32(s, p); op++; continue; }
-                case OpCode.ImulRR64: { long high = Math.BigMul((long)R[op->A], (long)R[op->B], out long low); R[op->A] = (ulong)low; SetImul64(s, high, low); op++; continue; }
-                case OpCode.ImulRI64: { long high = Math.BigMul((long)R[op->B], op->Imm, out long low); R[op->A] = (ulong)low; SetImul64(s, high, low); op++; continue; }
+                case OpCode.ImulRR64: { long high = Multiply.Signed((long)R[op->A], (long)R[op->B], out long low); R[op->A] = (ulong)low; SetImul64(s, high, low); op++; continue; }
+                case OpCode.ImulRI64: { long high = Multiply.Signed((long)R[op->B], op->Imm, out long low); R[op->A] = (ulong)low; SetImul64(s, high, low); op++; continue; }
                 case OpCode.Mul64:
                 {
-                    ulong high = Math.BigMul(R[Reg.Rax], R[op->B], out ulong low);
+                    ulong high = Multiply.Unsigned(R[Reg.Rax], R[op->B], out ulong low);
                     R[Reg.Rax] = low;
                     R[Reg.Rdx] = high;
-                    Flags.SetResult(s, 8, low, high != 0, high != 0);
+                    s->FlagsResult = low;
+                    s->FlagsAux = high != 0 ? 1UL << 63 : 0;
                     op++;
                     continue;
                 }
@@ -525,7 +527,8 @@ internal static unsafe class Interpreter
                     ulong product = (ulong)(uint)R[Reg.Rax] * (uint)R[op->B];
                     R[Reg.Rax] = (uint)product;
                     R[Reg.Rdx] = product >> 32;
-                    Flags.SetResult(s, 4, (uint)product, product >> 32 != 0, product >> 32 != 0);
+                    s->FlagsResult = (ulong)(int)product;
+                    s->FlagsAux = product >> 32 != 0 ? 1UL << 63 : 0;
                     op++;
                     continue;
                 }
@@ -748,16 +751,18 @@ internal static unsafe class Interpreter
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void SetImul32(CpuState* s, long product)
     {
-        bool lost = product != (int)product;
-        Flags.SetResult(s, 4, (uint)product, lost, lost);
+        s->FlagsResult = (ulong)(int)product;
+        s->FlagsAux = product != (int)product ? 1UL << 63 : 0;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void SetImul64(CpuState* s, long high, long low)
     {
-        bool lost = high != low >> 63;
-        Flags.SetResult(s, 8, (ulong)low, lost, lost);
+        s->FlagsResult = (ulong)low;
+        s->FlagsAux = high != low >> 63 ? 1UL << 63 : 0;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -7,7 +7,8 @@ namespace Vmm.Cpu.Execute;
 internal static unsafe class ModelRegisters
 {
     private const uint AMD_MC4_MISC0 = 0x413, AMD_PATCH_LEVEL = Msr.IA32_BIOS_SIGN_ID, AMD_SYSCFG = 0xc0010010, AMD_HWCR = 0xc0010015, AMD_DE_CFG = 0xc0011029,
-        IA32_PLATFORM_ID = 0x17, MTRR_FIRST = 0x200, MTRR_LAST = 0x2ff, IA32_MCG_CAP = 0x179, IA32_MCG_STATUS = 0x17a;
+        IA32_PLATFORM_ID = 0x17, MTRR_FIRST = 0x200, MTRR_LAST = 0x2ff, IA32_MCG_CAP = 0x179, IA32_MCG_STATUS = 0x17a,
+        AMD_INT_PENDING = 0xc0010055;
 
     public static bool TryRead(Cpu cpu, uint index, out ulong value)
     {
@@ -37,7 +38,8 @@ internal static unsafe class ModelRegisters
                 // LFENCE is serialising.
                 value = 2;
                 return true;
-            case AMD_PATCH_LEVEL or AMD_SYSCFG or AMD_HWCR or IA32_PLATFORM_ID or AMD_MC4_MISC0 or IA32_MCG_CAP or IA32_MCG_STATUS:
+            // AMD_INT_PENDING: no C1E, so that the local APIC timer never stops.
+            case AMD_PATCH_LEVEL or AMD_SYSCFG or AMD_HWCR or AMD_INT_PENDING or IA32_PLATFORM_ID or AMD_MC4_MISC0 or IA32_MCG_CAP or IA32_MCG_STATUS:
                 value = 0;
                 return true;
             case Msr.IA32_TSC_DEADLINE or (>= Msr.X2APIC_FIRST and <= Msr.X2APIC_LAST):

@@ -77,16 +77,21 @@ internal static unsafe class Flags
     }
 
     /// <summary>Replaces CF and OF, keeps the others.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void SetCarryOverflow(CpuState* s, bool carry, bool overflow)
     {
-        ulong aux = s->FlagsAux & ~TopTwo;
-        if (carry) aux |= TopTwo;
-        if (overflow) aux ^= 1UL << 62;
-        s->FlagsAux = aux;
+        ulong c = carry ? 1UL : 0, o = overflow ? 1UL : 0;
+        s->FlagsAux = (s->FlagsAux & ~TopTwo) | (c << 63) | ((c ^ o) << 62);
     }
 
     /// <summary>Replaces CF, keeps the others.</summary>
-    public static void SetCarry(CpuState* s, bool carry) => SetCarryOverflow(s, carry, OF(s));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void SetCarry(CpuState* s, bool carry)
+    {
+        // Turning CF over turns bit 62 over with it, so that their difference, OF, stays.
+        ulong turn = (s->FlagsAux >> 63) ^ (carry ? 1UL : 0);
+        s->FlagsAux ^= (turn << 63) | (turn << 62);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Add64(CpuState* s, ulong a, ulong b, ulong r)
