@@ -144,21 +144,19 @@ internal static unsafe class X87Arithmetic
         {
             FloatContext c = X87Stack.Context(s);
             order = FloatMath.Compare(X87Stack.Load(s, 0), X87Stack.Load(s, op->B), op->C != 0, ref c);
+            // C1 stays, unlike with the other comparisons.
+            c.RoundedUp = (s->Fsw & (int)FpuStatus.C1) != 0;
             done = X87Stack.Commit(s, c);
         }
 
-        if (done)
+        Flags.SetStatus(s, order switch
         {
-            Flags.SetStatus(s, order switch
-            {
-                FloatOrder.Less => Rflags.CF,
-                FloatOrder.Equal => Rflags.ZF,
-                FloatOrder.Greater => 0,
-                _ => Rflags.ZF | Rflags.PF | Rflags.CF,
-            });
-            X87Stack.Pop(s, op->A);
-        }
-
+            FloatOrder.Less => Rflags.CF,
+            FloatOrder.Equal => Rflags.ZF,
+            FloatOrder.Greater => 0,
+            _ => Rflags.ZF | Rflags.PF | Rflags.CF,
+        });
+        if (done) X87Stack.Pop(s, op->A);
         return X87Control.End(cpu, op);
     }
 
@@ -299,9 +297,10 @@ internal static unsafe class X87Arithmetic
 
         Unpacked result = FloatMath.Round(a.Sign, a.Exponent + by, a.Significand, 0, FloatFormat.Extended, ref c);
         // Even a wrapped exponent can be out of range.
-        if (result.Class == FloatClass.Finite && result.Exponent > FloatFormat.Extended.MaxExponent) return Unpacked.InfinityOf(a.Sign);
-        if (result.Class == FloatClass.Finite && result.Exponent < FloatFormat.Extended.MinExponent - 63) return Unpacked.ZeroOf(a.Sign);
-        return result;
+        if (result.Class != FloatClass.Finite || (result.Exponent <= FloatFormat.Extended.MaxExponent && result.Exponent >= FloatFormat.Extended.MinExponent - 63)) return result;
+        c.Flags |= FloatFlags.PE;
+        c.RoundedUp = result.Exponent > 0;
+        return result.Exponent > 0 ? Unpacked.InfinityOf(a.Sign) : Unpacked.ZeroOf(a.Sign);
     }
 
     /// <summary>FXTRACT: ST(0) becomes the exponent, the significand is pushed.</summary>
@@ -362,10 +361,13 @@ internal static unsafe class X87Arithmetic
     public static bool Remainder(Cpu cpu, Op* op)
     {
         CpuState* s = cpu.S;
+        s->Fsw = (ushort)(s->Fsw & ~(int)FpuStatus.C2);
         if (HasTwoOperands(s))
         {
             FloatContext c = X87Stack.Context(s);
-            Unpacked result = Reduced(X87Stack.Load(s, 0), X87Stack.Load(s, 1), nearest: op->C != 0, ref c, out FpuStatus conditions);
+            // What is not reduced leaves C0 and C3 as they were.
+            FpuStatus conditions = (FpuStatus)s->Fsw & (FpuStatus.C0 | FpuStatus.C3);
+            Unpacked result = Reduced(X87Stack.Load(s, 0), X87Stack.Load(s, 1), nearest: op->C != 0, ref c, ref conditions);
             bool done = X87Stack.Commit(s, c);
             X87Stack.SetConditions(s, conditions);
             if (done) X87Stack.Put(s, 0, result);
@@ -374,13 +376,15 @@ internal static unsafe class X87Arithmetic
         return X87Control.End(cpu, op);
     }
 
-    private static Unpacked Reduced(in Unpacked a, in Unpacked b, bool nearest, ref FloatContext c, out FpuStatus conditions)
+    private static Unpacked Reduced(in Unpacked a, in Unpacked b, bool nearest, ref FloatContext c, ref FpuStatus conditions)
     {
-        conditions = FpuStatus.None;
         if (a.IsNan || b.IsNan) return FloatMath.PropagateNan(a, b, ref c);
         if (a.IsInfinity || b.IsZero) return FloatMath.Invalid(ref c);
         if (!FloatMath.Accept(a, ref c) || !FloatMath.Accept(b, ref c)) return a;
-        if (a.IsZero || b.IsInfinity) return a;
+        conditions = FpuStatus.None;
+        if (a.IsZero) return a;
+        // The dividend stays, but a denormal one is still a tiny result.
+        if (b.IsInfinity) return FloatMath.Round(a.Sign, a.Exponent, a.Significand, 0, FloatFormat.Extended, ref c);
         int difference = a.Exponent - b.Exponent;
         bool partial = difference >= 64;
         int reduce = partial ? (difference & 31) | 32 : difference;

@@ -49,7 +49,8 @@ internal static unsafe class X87Transfer
             FloatContext c = X87Stack.Context(s);
             if (value.IsNan) value = FloatMath.PropagateNan(value, ref c);
             else FloatMath.Accept(value, ref c);
-            if (X87Stack.Commit(s, c)) X87Stack.Push(s, value.To80());
+            // A denormal arrives even when it is reported.
+            if (X87Stack.Commit(s, c) || !value.IsNan) X87Stack.Push(s, value.To80());
         }
 
         return X87Control.End(cpu, op);
@@ -146,8 +147,16 @@ internal static unsafe class X87Transfer
         {
             FloatContext c = X87Stack.Context(s);
             value = FloatMath.Convert(X87Stack.Load(s, 0), op->Size == 4 ? FloatFormat.Binary32 : FloatFormat.Binary64, ref c, reportDenormal: false);
-            // Unlike a register, memory takes no wrapped result.
-            store = X87Stack.Commit(s, c) && (c.Flags & ~c.Masks & (FloatFlags.OE | FloatFlags.UE)) == 0;
+            store = !c.FaultsBefore;
+            if ((c.Flags & ~c.Masks & (FloatFlags.OE | FloatFlags.UE)) != 0)
+            {
+                // Unlike a register, memory takes no wrapped result, so nothing was rounded either.
+                store = false;
+                c.Flags &= ~FloatFlags.PE;
+                c.RoundedUp = false;
+            }
+
+            X87Stack.Commit(s, c);
         }
 
         if (!store) return X87Control.End(cpu, op);
@@ -300,7 +309,6 @@ internal static unsafe class X87Transfer
             return X87Control.End(cpu, op);
         }
 
-        X87Stack.ClearC1(s);
         if (Flags.Condition(s, op->C)) X87Stack.Put(s, 0, X87Stack.Get(s, op->B));
         return X87Control.End(cpu, op);
     }
@@ -308,6 +316,7 @@ internal static unsafe class X87Transfer
     /// <summary>FFREE and FFREEP.</summary>
     public static bool FreeRegister(Cpu cpu, Op* op)
     {
+        X87Stack.ClearC1(cpu.S);
         X87Stack.Free(cpu.S, op->B);
         X87Stack.Pop(cpu.S, op->A);
         return X87Control.End(cpu, op);
