@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using Vmm.Core.Hypervisor;
 using Vmm.Core.Hypervisor.Cpuid;
@@ -12,6 +13,9 @@ namespace Vmm.Cpu;
 /// <param name="cpuid">What the guest's CPUID shows; an instruction that it does not show is #UD.</param>
 public sealed class SoftwareEmulator(CpuidTable cpuid) : IInstructionEmulator, IDisposable
 {
+    /// <summary>Offset of XSTATE_BV in the XSAVE header (Intel SDM vol. 1 §13.4.2).</summary>
+    private const int XstateBv = 512;
+
     private readonly ConcurrentBag<(Cpu Cpu, GuestMemory Memory)> _idle = [];
 
     /// <inheritdoc/>
@@ -26,7 +30,7 @@ public sealed class SoftwareEmulator(CpuidTable cpuid) : IInstructionEmulator, I
         Cpu cpu = entry.Cpu;
         StateCodec.Apply(cpu, state);
         VcpuExit? exit = cpu.StepOne(io);
-        if (exit is null) StateCodec.Capture(cpu, state);
+        if (exit is null) CaptureKnown(cpu, state);
         _idle.Add(entry);
         return exit is null ? EmulationResult.Done : EmulationResult.Failed($"{exit} at rip 0x{state.Rip:x}");
     }
@@ -35,6 +39,16 @@ public sealed class SoftwareEmulator(CpuidTable cpuid) : IInstructionEmulator, I
     public void Dispose()
     {
         while (_idle.TryTake(out (Cpu Cpu, GuestMemory Memory) entry)) entry.Cpu.Dispose();
+    }
+
+    // What this CPU has no notion of stays KVM's: XCR0, the task priority, and the state components beyond x87 and SSE.
+    private static void CaptureKnown(Cpu cpu, VcpuState state)
+    {
+        Span<byte> header = state.Xsave.AsSpan(XstateBv, sizeof(ulong));
+        (byte cr8, ulong xcr0, ulong components) = (state.Cr8, state.Xcr0, BinaryPrimitives.ReadUInt64LittleEndian(header));
+        StateCodec.Capture(cpu, state);
+        (state.Cr8, state.Xcr0) = (cr8, xcr0);
+        BinaryPrimitives.WriteUInt64LittleEndian(header, components | BinaryPrimitives.ReadUInt64LittleEndian(header));
     }
 
     // The guest's TSC is KVM's; within one instruction it stands still.
