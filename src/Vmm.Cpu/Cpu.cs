@@ -108,6 +108,21 @@ internal sealed unsafe class Cpu : IDisposable
     /// <summary>#UD.</summary>
     public bool RaiseUd() => Raise(Vector.UD, 0);
 
+    /// <summary>#GP(0), or #SS(0) for an access to the stack. What is not known to be one yet is turned by <see cref="TurnStackFault"/>.</summary>
+    public bool RaiseNonCanonical(bool stack)
+    {
+        bool first = !_fault.Active;
+        Raise(stack ? Vector.SS : Vector.GP, 0);
+        if (first) _fault.IsNonCanonical = !stack;
+        return false;
+    }
+
+    /// <summary>The fault of a step whose operand lies in the stack segment.</summary>
+    public void TurnStackFault(Op* op)
+    {
+        if (_fault.IsNonCanonical && (op->Flags & OpFlags.Stack) != 0) _fault.Vector = Vector.SS;
+    }
+
     public bool RaisePageFault(ulong linear, uint errorCode)
     {
         if (_fault.Active) return false;

@@ -11,6 +11,9 @@ internal struct Fault
     /// <summary>#PF: the linear address for CR2.</summary>
     public ulong Address;
 
+    /// <summary>#GP(0) for an address that is not canonical; it becomes #SS where the operand's segment is SS.</summary>
+    public bool IsNonCanonical;
+
     /// <summary>INT n, INT3, INTO: gate privilege is checked and RIP points behind the instruction.</summary>
     public bool IsSoftware;
 

@@ -19,6 +19,7 @@ internal sealed unsafe class Emitter
     private byte _offset;
     private byte _length;
     private bool _first;
+    private bool _stack;
 
     /// <summary>Mode the block is decoded for.</summary>
     public CpuMode Mode { get; private set; }
@@ -46,6 +47,7 @@ internal sealed unsafe class Emitter
         _offset = (byte)offset;
         _length = (byte)length;
         _first = true;
+        _stack = false;
     }
 
     /// <summary>Takes the last step back (to fuse it with another).</summary>
@@ -65,6 +67,7 @@ internal sealed unsafe class Emitter
         op->Offset = _offset;
         op->Length = _length;
         if (_first) op->Flags = OpFlags.First;
+        if (_stack) op->Flags |= OpFlags.Stack;
         _first = false;
         return op;
     }
@@ -216,8 +219,9 @@ internal sealed unsafe class Emitter
     {
         byte segment = SegmentIndex(i.MemorySegment);
         Address address = Plain(i);
-        // In 64-bit code only FS and GS prefixes count; the base register alone says what is the stack.
-        bool stack = Is64 ? segment is not (Seg.Fs or Seg.Gs) && i.MemoryBase is (Register.RSP or Register.RBP or Register.ESP or Register.EBP) : segment == Seg.Ss;
+        bool stack = IsStack(i);
+        // Steps that use the address in a roundabout way are stack accesses as well.
+        _stack |= stack;
         int addressBytes = AddressSize(i);
         if (Is64)
         {
@@ -244,6 +248,13 @@ internal sealed unsafe class Emitter
         address.ApplyTo(checkedStep);
         if (write) checkedStep->Flags |= OpFlags.Write;
         return new Address(Reg.Ta, Reg.Zero, 0, 0, stack);
+    }
+
+    // In 64-bit code the prefixes of ES, CS, SS and DS are ignored: the base register decides.
+    private bool IsStack(in Instruction i)
+    {
+        if (!Is64) return i.MemorySegment == Register.SS;
+        return i.MemorySegment is not (Register.FS or Register.GS) && i.MemoryBase is (Register.RSP or Register.RBP or Register.ESP or Register.EBP);
     }
 
     /// <summary>Base, index, scale and displacement without segment and truncation (what LEA computes).</summary>
@@ -295,6 +306,7 @@ internal sealed unsafe class Emitter
     public void BitAddress(in Instruction i, byte bitRegister, int size, bool write)
     {
         Address plain = Plain(i);
+        _stack |= IsStack(i);
         plain.ApplyTo(Add(OpCode.Lea64, Reg.Ta));
         Handler(&IntegerFamily.BitAddress, Reg.Ta, bitRegister, size: size);
         SegmentStep(SegmentIndex(i.MemorySegment), AddressSize(i), size, write);
@@ -313,6 +325,7 @@ internal sealed unsafe class Emitter
     /// <summary>Turns the offset in <see cref="Reg.Ta"/> into a linear address: truncation, checks, segment base.</summary>
     public void SegmentStep(byte segment, int addressBytes, int size, bool write)
     {
+        _stack |= segment == Seg.Ss && !Is64;
         long mask = addressBytes switch { 2 => 0xffff, 4 => uint.MaxValue, _ => -1 };
         Op* step;
         if (Is64)

@@ -141,9 +141,10 @@ internal static unsafe class FlowFamily
         }
 
         // The address is formed with RSP after the pop; RSP itself moves only when the store has gone well.
-        e.Add(OpCode.MovRR64, Reg.T1, Reg.Rsp);
-        e.Handler(&Pop, a: Reg.T0, size: size);
-        e.MemoryHandler(&StorePopped, i, size, true, a: Reg.T0, size: size);
+        Instruction popped = i;
+        if (i.MemoryBase is Register.RSP or Register.ESP) popped.MemoryDisplacement64 += (ulong)size;
+        e.Handler(&Peek, a: Reg.T0, size: size);
+        e.MemoryHandler(&StorePopped, popped, size, true, a: Reg.T0, size: size);
         return true;
     }
 
@@ -203,12 +204,23 @@ internal static unsafe class FlowFamily
         return true;
     }
 
-    /// <summary>POP to memory, second half: R[A] to the address; on a fault RSP goes back to what T1 kept.</summary>
+    /// <summary>POP to memory, first half: the top of the stack into R[A].</summary>
+    public static bool Peek(Cpu cpu, Op* op)
+    {
+        StackCursor stack = new(cpu);
+        if (!stack.Pop(op->Size, out ulong value)) return false;
+        cpu.S->R[op->A] = value;
+        return true;
+    }
+
+    /// <summary>POP to memory, second half: R[A] to the address, then RSP moves.</summary>
     public static bool StorePopped(Cpu cpu, Op* op)
     {
-        if (cpu.Mem.TryWrite(cpu.LinearAddress(op), op->Size, cpu.S->R[op->A])) return true;
-        cpu.S->R[Reg.Rsp] = cpu.S->R[Reg.T1];
-        return false;
+        if (!cpu.Mem.TryWrite(cpu.LinearAddress(op), op->Size, cpu.S->R[op->A])) return false;
+        StackCursor stack = new(cpu);
+        stack.Skip(op->Size);
+        stack.Commit();
+        return true;
     }
 
     public static bool PopSegment(Cpu cpu, Op* op)

@@ -128,7 +128,7 @@ internal static unsafe class IntegerFamily
     public static bool Rcl(Cpu cpu, Op* op)
     {
         CpuState* s = cpu.S;
-        int size = op->Size, bits = size * 8, n = Count(s, op) % (bits + 1);
+        int size = op->Size, bits = size * 8, count = Count(s, op), n = count % (bits + 1);
         ulong a = Trim(s->R[op->A], size);
         bool carry = Flags.CF(s);
         for (int i = 0; i < n; i++)
@@ -139,14 +139,14 @@ internal static unsafe class IntegerFamily
         }
 
         Put(s, op->A, size, a);
-        if (Count(s, op) != 0) Flags.SetCarryOverflow(s, carry, carry != (a >> (bits - 1) != 0));
+        if (count != 0) Flags.SetCarryOverflow(s, carry, carry != (a >> (bits - 1) != 0));
         return true;
     }
 
     public static bool Rcr(Cpu cpu, Op* op)
     {
         CpuState* s = cpu.S;
-        int size = op->Size, bits = size * 8, n = Count(s, op) % (bits + 1);
+        int size = op->Size, bits = size * 8, count = Count(s, op), n = count % (bits + 1);
         ulong a = Trim(s->R[op->A], size);
         bool carry = Flags.CF(s);
         for (int i = 0; i < n; i++)
@@ -157,7 +157,7 @@ internal static unsafe class IntegerFamily
         }
 
         Put(s, op->A, size, a);
-        if (Count(s, op) != 0) Flags.SetCarryOverflow(s, carry, (a >> (bits - 1) != 0) != ((a >> (bits - 2) & 1) != 0));
+        if (count != 0) Flags.SetCarryOverflow(s, carry, (a >> (bits - 1) != 0) != ((a >> (bits - 2) & 1) != 0));
         return true;
     }
 

@@ -694,10 +694,12 @@ internal static unsafe class Interpreter
         }
 
     fault:
+        cpu.TurnStackFault(op);
         s->Rip = cpu.InstructionRip(op);
         return;
 
     leave:
+        cpu.TurnStackFault(op);
         s->CodeChanged = 0;
         if (cpu.Fault.Active && !cpu.Fault.IsTrap && !cpu.Fault.IsSoftware) s->Rip = cpu.InstructionRip(op);
     }

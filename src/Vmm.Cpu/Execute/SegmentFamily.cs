@@ -202,11 +202,16 @@ internal static unsafe class SegmentFamily
         return true;
     }
 
+    /// <summary>LLDT and LTR judge mode and privilege before they look at their operand.</summary>
+    public static bool OpenSystemTable(Cpu cpu, Op* op)
+    {
+        if (IsReal(cpu.S)) return cpu.RaiseUd();
+        return cpu.S->Cpl == 0 || cpu.RaiseGp();
+    }
+
     public static bool Lldt(Cpu cpu, Op* op)
     {
         CpuState* s = cpu.S;
-        if (IsReal(s)) return cpu.RaiseUd();
-        if (s->Cpl != 0) return cpu.RaiseGp();
         ushort selector = (ushort)s->R[op->B];
         if ((selector & ~RplMask) == 0)
         {
@@ -226,8 +231,6 @@ internal static unsafe class SegmentFamily
     public static bool Ltr(Cpu cpu, Op* op)
     {
         CpuState* s = cpu.S;
-        if (IsReal(s)) return cpu.RaiseUd();
-        if (s->Cpl != 0) return cpu.RaiseGp();
         ushort selector = (ushort)s->R[op->B];
         uint error = (uint)(selector & ~RplMask);
         if ((selector & ~RplMask) == 0 || (selector & TableIndicator) != 0) return cpu.Raise(Vector.GP, error);

@@ -19,16 +19,26 @@ internal static unsafe class SystemFamily
             case Mnemonic.Lss: return EmitFarLoad(e, i, Seg.Ss);
             case Mnemonic.Lfs: return EmitFarLoad(e, i, Seg.Fs);
             case Mnemonic.Lgs: return EmitFarLoad(e, i, Seg.Gs);
-            case Mnemonic.Lgdt: e.MemoryHandler(&SegmentFamily.Lgdt, i, 6, false, size: TableSize(i), c: 0); return true;
-            case Mnemonic.Lidt: e.MemoryHandler(&SegmentFamily.Lidt, i, 6, false, size: TableSize(i), c: 1); return true;
+            // Privilege is judged before the segment of the operand.
+            case Mnemonic.Lgdt: e.Handler(&Privileged); e.MemoryHandler(&SegmentFamily.Lgdt, i, 6, false, size: TableSize(i), c: 0); return true;
+            case Mnemonic.Lidt: e.Handler(&Privileged); e.MemoryHandler(&SegmentFamily.Lidt, i, 6, false, size: TableSize(i), c: 1); return true;
             case Mnemonic.Sgdt: e.MemoryHandler(&SegmentFamily.Sgdt, i, 6, true); return true;
             case Mnemonic.Sidt: e.MemoryHandler(&SegmentFamily.Sidt, i, 6, true); return true;
             case Mnemonic.Sldt: return EmitStoreSelector(e, i, 0);
             case Mnemonic.Str: return EmitStoreSelector(e, i, 1);
             case Mnemonic.Smsw: return EmitStoreSelector(e, i, 2);
-            case Mnemonic.Lldt: e.Handler(&SegmentFamily.Lldt, b: e.Source(i, 0)); return true;
-            case Mnemonic.Ltr: e.Handler(&SegmentFamily.Ltr, b: e.Source(i, 0)); return true;
-            case Mnemonic.Lmsw: e.EndHandler(&Lmsw, b: e.Source(i, 0)); return true;
+            case Mnemonic.Lldt:
+                e.Handler(&SegmentFamily.OpenSystemTable);
+                e.Handler(&SegmentFamily.Lldt, b: e.Source(i, 0));
+                return true;
+            case Mnemonic.Ltr:
+                e.Handler(&SegmentFamily.OpenSystemTable);
+                e.Handler(&SegmentFamily.Ltr, b: e.Source(i, 0));
+                return true;
+            case Mnemonic.Lmsw:
+                e.Handler(&Privileged);
+                e.EndHandler(&Lmsw, b: e.Source(i, 0));
+                return true;
             case Mnemonic.Lar: return EmitLarLsl(e, i, 0);
             case Mnemonic.Lsl: return EmitLarLsl(e, i, 1);
             case Mnemonic.Verr: e.Handler(&SegmentFamily.Verify, b: e.Source(i, 0), c: 0); return true;
@@ -39,7 +49,7 @@ internal static unsafe class SystemFamily
                 if (target == Reg.T0) e.Store(i, 0, Reg.T0);
                 return true;
             case Mnemonic.Clts: e.EndHandler(&Clts); return true;
-            case Mnemonic.Invlpg: e.MemoryHandler(&Invlpg, i, 1, false)->Code = OpCode.CallEnd; e.MarkEnded(); return true;
+            case Mnemonic.Invlpg: e.Handler(&Privileged); e.MemoryHandler(&Invlpg, i, 1, false)->Code = OpCode.CallEnd; e.MarkEnded(); return true;
             case Mnemonic.Invd: case Mnemonic.Wbinvd: e.Handler(&Privileged); return true;
             case Mnemonic.Clflush: case Mnemonic.Clflushopt: case Mnemonic.Clwb: e.MemoryHandler(&Touch, i, 1, false); return true;
             case Mnemonic.Hlt: e.EndHandler(&Hlt); return true;
@@ -406,7 +416,6 @@ internal static unsafe class SystemFamily
     public static bool Lmsw(Cpu cpu, Op* op)
     {
         CpuState* s = cpu.S;
-        if (s->Cpl != 0) return cpu.RaiseGp();
         ulong low = Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS;
         return SetCr0(cpu, (s->Cr0 & ~(low & ~Cr0.PE)) | (s->R[op->B] & low));
     }

@@ -243,7 +243,7 @@ internal sealed unsafe class MemoryUnit : IDisposable
         {
             pointer = null;
             physical = 0;
-            return _cpu.Raise(stack ? Vector.SS : Vector.GP, 0);
+            return _cpu.RaiseNonCanonical(stack);
         }
 
         bool user = way == SoftTlb.User;

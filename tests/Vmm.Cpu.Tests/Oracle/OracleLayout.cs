@@ -43,11 +43,27 @@ internal static class OracleLayout
     public const ushort UserCode32 = 0x23;
     public const ushort UserData = 0x2b;
 
+    /// <summary>16-bit segments, in the local descriptor table. Offsets in the data segment begin below the data pages and its limit is their end.</summary>
+    public const ushort LdtCode16 = 0x07;
+    public const ushort LdtData16 = 0x0f;
+    public const ushort LdtStack16 = 0x17;
+    public const uint Code16Limit = 0xffff;
+    public const uint Data16Base = Data - 0x4000;
+    public const uint Data16Limit = 0x4000 + DataSize - 1;
+    public const uint Stack16Limit = 0xffff;
+
     /// <summary>HLT: at CPL 3 it faults at a known address, which ends a case that branched.</summary>
     public const byte Hlt = 0xf4;
 
     public static bool IsDataPageMapped(int page) => page is >= 0 and < DataPages and not HolePage;
 
+    /// <summary>True for an access within one writable page.</summary>
+    public static bool IsWritableData(ulong address, ulong size)
+    {
+        ulong page = (address - Data) / PageSize;
+        return page < DataPages && page is not (ReadOnlyPage or HolePage) && (address % PageSize) + size <= PageSize;
+    }
+
     /// <summary>True where an access of the size neither leaves the arena nor comes near its edge.</summary>
-    public static bool InArena(ulong address, ulong size) => address >= Arena + 0x10000 && address + size <= Code - 0x10000 && size < 0x10000;
+    public static bool InArena(ulong address, ulong size) => size < 0x10000 && address >= Arena + 0x10000 && address <= Code - 0x10000 - size;
 }

@@ -23,15 +23,18 @@ internal sealed class OracleRun
 
     public OracleCase Case => _case;
 
-    /// <summary>Runs the case in <see cref="Case"/> on both sides. False when they differ.</summary>
-    public bool RunCase()
+    /// <summary>
+    /// Runs the case in <see cref="Case"/> on both sides. A sequence that faults is no case: its flags may be in between, and single
+    /// instructions show the faults better.
+    /// </summary>
+    public void RunCase()
     {
-        Count++;
         _expected.Run(_case, out CaseOutcome expected);
+        if (_case.InstructionCount > 1 && expected.Vector != CaseOutcome.NoFault) return;
+        Count++;
         _actual.Run(_case, out CaseOutcome actual);
         Scrubber.Scrub(_case, ref expected, _expected.Data, ref actual, _actual.Data);
-        if (OutcomeComparer.AreEqual(expected, _expected.Data, actual, _actual.Data)) return true;
+        if (OutcomeComparer.AreEqual(expected, _expected.Data, actual, _actual.Data)) return;
         Report.Add(_case, expected, _expected.Data, actual, _actual.Data);
-        return false;
     }
 }

@@ -145,8 +145,6 @@ internal sealed unsafe class SimdTarget : IOracleTarget, IDisposable
         to.Fsw = s->Fsw;
         to.Mxcsr = s->Mxcsr;
         for (int i = 0; i < Seg.Count; i++) to.Selectors[i] = CpuState.Segments(s)[i].Selector;
-        // The host comes back through a far jump.
-        to.Selectors[Seg.Cs] = OracleLayout.UserCode64;
         to.Ftw = 0;
         for (int i = 0; i < 8; i++)
         {

@@ -6,7 +6,7 @@ namespace Vmm.Cpu.Tests.Oracle.Generation;
 internal static class BranchTargets
 {
     /// <summary>A relative branch's displacement.</summary>
-    public static ulong ChooseOffset(ref Rng rng, in Instruction instruction, uint address, int size)
+    public static ulong ChooseOffset(ref Rng rng, in Instruction instruction, int bitness, uint address, int size)
     {
         uint end = address + (uint)instruction.Length;
         if (size == 1)
@@ -16,13 +16,14 @@ internal static class BranchTargets
             return (ulong)(rng.Chance(50) ? back : rng.Between(16, 127));
         }
 
-        return Choose(ref rng, address) - end;
+        return Choose(ref rng, bitness, address) - end;
     }
 
     /// <summary>Mostly a HLT among the code pages; sometimes data, which must not be executable, or nothing at all.</summary>
-    public static ulong Choose(ref Rng rng, uint address)
+    public static ulong Choose(ref Rng rng, int bitness, uint address)
     {
-        int kind = rng.Below(20);
+        // In a 16-bit segment any other address would wrap to some code.
+        int kind = bitness == 16 ? -1 : rng.Below(20);
         if (kind == 0) return OracleLayout.Data + (ulong)rng.Below((int)OracleLayout.DataSize);
         if (kind == 1) return OracleLayout.Data + OracleLayout.DataSize + (ulong)rng.Below(4096);
         uint target = OracleLayout.Code + (uint)rng.Below((int)OracleLayout.CodeSize);

@@ -11,20 +11,21 @@ internal sealed class CaseBuilder
     private const int Rdx = 2;
 
     private readonly InstructionCatalog _catalog;
-    private readonly OperandPlacer _placer = new();
+    private readonly OperandPlacer _placer;
     private readonly InstructionDrawer _drawer;
     private readonly byte[] _background = new byte[OracleLayout.DataSize];
     private readonly ulong _seed;
     private readonly bool _hasSegmentBases;
     private readonly uint _codeBase;
 
-    /// <param name="codeBase">Base of the code segment: what to take off a linear address to have an offset.</param>
-    public CaseBuilder(InstructionCatalog catalog, ulong seed, bool hasSegmentBases, uint codeBase = 0)
+    /// <param name="hasSegmentBases">Whether FS and GS overrides can be tried in 64-bit code.</param>
+    public CaseBuilder(InstructionCatalog catalog, ulong seed, bool hasSegmentBases)
     {
         _catalog = catalog;
         _seed = seed;
         _hasSegmentBases = hasSegmentBases && catalog.Bitness == 64;
-        _codeBase = codeBase;
+        _codeBase = OracleSegments.CodeBase(catalog.Bitness);
+        _placer = new OperandPlacer(catalog.Bitness);
         _drawer = new InstructionDrawer(catalog);
         Rng rng = new(seed);
         OperandValues.FillBackground(ref rng, _background);
@@ -50,12 +51,15 @@ internal sealed class CaseBuilder
     {
         to.Address = OracleLayout.Code + OracleLayout.PageSize + (uint)rng.Below((int)(OracleLayout.CodeSize - (2 * OracleLayout.PageSize)));
         if (!_drawer.TryDraw(ref rng, template, to.Address - _codeBase, out Instruction instruction)) return false;
+        // Vendors differ in whether ARPL asks for the right to write when there is nothing to change.
+        _placer.AvoidFaults = instruction.Mnemonic == Mnemonic.Arpl;
+        if (_placer.AvoidFaults && instruction.SegmentPrefix == Register.CS) return false;
         if (PatchConstants(ref rng, instruction, to.Address) && !_drawer.TryDecode(out instruction)) return false;
         if (!_hasSegmentBases && instruction.SegmentPrefix is Register.FS or Register.GS) return false;
 
         RegisterState registers = default;
         registers.Randomize(ref rng);
-        if (!PinSpecialRegisters(ref rng, instruction, ref registers)) return false;
+        if (!PinSpecialRegisters(ref rng, instruction, ref registers, to)) return false;
         if (!_placer.TryPlace(ref rng, instruction, ref registers)) return false;
 
         to.Instructions[0] = instruction;
@@ -88,12 +92,7 @@ internal sealed class CaseBuilder
         if (offsets.HasDisplacement && instruction.MemoryBase is Register.None or Register.RIP or Register.EIP && instruction.MemoryIndex == Register.None)
         {
             ulong target = _placer.ChooseFixed(ref rng, instruction.MemorySize);
-            target -= instruction.MemorySegment switch
-            {
-                Register.FS => OracleLayout.FsBase,
-                Register.GS => OracleLayout.GsBase,
-                _ => 0,
-            };
+            target -= OracleSegments.Base(_catalog.Bitness, instruction.MemorySegment);
             if (instruction.IsIPRelativeMemoryOperand) target -= address + (ulong)instruction.Length;
             _drawer.Write(offsets.DisplacementOffset, offsets.DisplacementSize, target);
             changed = true;
@@ -102,7 +101,7 @@ internal sealed class CaseBuilder
         if (offsets.HasImmediate)
         {
             ulong value = instruction.Op0Kind is OpKind.NearBranch16 or OpKind.NearBranch32 or OpKind.NearBranch64
-                ? BranchTargets.ChooseOffset(ref rng, instruction, address, offsets.ImmediateSize)
+                ? BranchTargets.ChooseOffset(ref rng, instruction, _catalog.Bitness, address, offsets.ImmediateSize)
                 : ValueMixer.Integer(ref rng);
             _drawer.Write(offsets.ImmediateOffset, offsets.ImmediateSize, value);
             changed = true;
@@ -117,7 +116,7 @@ internal sealed class CaseBuilder
         return changed;
     }
 
-    private static bool PinSpecialRegisters(ref Rng rng, in Instruction instruction, ref RegisterState registers)
+    private bool PinSpecialRegisters(ref Rng rng, in Instruction instruction, ref RegisterState registers, OracleCase to)
     {
         if (instruction.IsStringInstruction && (instruction.HasRepPrefix || instruction.HasRepnePrefix))
         {
@@ -139,14 +138,14 @@ internal sealed class CaseBuilder
             case Mnemonic.Pcmpestri or Mnemonic.Pcmpestrm or Mnemonic.Pcmpestri64 or Mnemonic.Pcmpestrm64 when rng.Chance(80):
                 return registers.TryPin(Rax, (ulong)(long)rng.Between(-18, 18)) && registers.TryPin(Rdx, (ulong)(long)rng.Between(-18, 18));
             default:
-                return PinBranchTarget(ref rng, instruction, ref registers) && PinSelector(ref rng, instruction, ref registers);
+                return PinBranchTarget(ref rng, instruction, ref registers, to) && PinSelector(ref rng, instruction, ref registers);
         }
     }
 
-    private static bool PinBranchTarget(ref Rng rng, in Instruction instruction, ref RegisterState registers)
+    private bool PinBranchTarget(ref Rng rng, in Instruction instruction, ref RegisterState registers, OracleCase to)
     {
         bool isIndirect = instruction.FlowControl is FlowControl.IndirectBranch or FlowControl.IndirectCall && instruction.Op0Kind == OpKind.Register;
-        return !isIndirect || registers.TryPin(RegisterState.Number(instruction.Op0Register), BranchTargets.Choose(ref rng, (uint)instruction.IP));
+        return !isIndirect || registers.TryPin(RegisterState.Number(instruction.Op0Register), BranchTargets.Choose(ref rng, to.Bitness, to.Address) - _codeBase);
     }
 
     private static bool PinSelector(ref Rng rng, in Instruction instruction, ref RegisterState registers)
@@ -219,7 +218,7 @@ internal sealed class CaseBuilder
         foreach ((ulong address, MemorySize size, OpAccess access) in _placer.Operands)
         {
             if (access == OpAccess.Write) continue;
-            if (readsTarget) OperandValues.Write64(to.Data, address, BranchTargets.Choose(ref rng, to.Address) - _codeBase, size.GetSize());
+            if (readsTarget) OperandValues.Write64(to.Data, address, BranchTargets.Choose(ref rng, to.Bitness, to.Address) - _codeBase, size.GetSize());
             if (!TakesSelector(instruction)) continue;
             // The selector is the operand itself, or the last word of a far pointer.
             bool isFar = instruction.Mnemonic is Mnemonic.Lds or Mnemonic.Les or Mnemonic.Lfs or Mnemonic.Lgs or Mnemonic.Lss;

@@ -42,8 +42,12 @@ internal sealed class InstructionDrawer
         _reader.Rewind();
         _decoder.IP = _ip;
         _decoder.Decode(out instruction);
-        return instruction.Code != Code.INVALID && _catalog.Allows(instruction);
+        return instruction.Code != Code.INVALID && _catalog.Allows(instruction) && !IsExchangeTakenForPause(instruction);
     }
+
+    // With REX.B, F3 90 is XCHG R8, RAX to the processors, but PAUSE to the decoder.
+    private bool IsExchangeTakenForPause(in Instruction instruction)
+        => instruction.Code == Code.Pause && instruction.Length > 2 && (_buffer[instruction.Length - 2] & 0xf1) == 0x41;
 
     public ConstantOffsets ConstantsOf(in Instruction instruction) => _decoder.GetConstantOffsets(instruction);
 

@@ -12,6 +12,9 @@ internal sealed class OperandPlacer
     private const ulong UpperHalfStart = 0xffff_8000_0000_0000;
 
     private readonly InstructionInfoFactory _infos = new();
+    private readonly int _bitness;
+
+    public OperandPlacer(int bitness) => _bitness = bitness;
 
     /// <summary>Bytes that a memory operand of unknown size may have.</summary>
     private const int UnknownSize = 16;
@@ -39,7 +42,7 @@ internal sealed class OperandPlacer
         {
             ulong address = Evaluate(memory, registers);
             int size = SizeOf(memory.MemorySize);
-            if (!IsSafe(address, size)) return false;
+            if (!IsSafe(address, size) || (AvoidFaults && !OracleLayout.IsWritableData(address, (ulong)size))) return false;
             Operands.Add((address, memory.MemorySize, memory.Access));
         }
 
@@ -50,7 +53,7 @@ internal sealed class OperandPlacer
 
     private static bool IsSafe(ulong address, int size) => OracleLayout.InArena(address, (ulong)size) || IsNonCanonical(address, size);
 
-    private static bool IsNonCanonical(ulong address, int size) => address >= LowerHalfEnd + 0x10000 && address + (ulong)size <= UpperHalfStart - 0x10000;
+    private static bool IsNonCanonical(ulong address, int size) => address >= LowerHalfEnd + 0x10000 && address <= UpperHalfStart - 0x10000 - (ulong)size;
 
     private static ulong Mask(in UsedMemory memory) => memory.AddressSize switch
     {
@@ -59,17 +62,11 @@ internal sealed class OperandPlacer
         _ => ulong.MaxValue,
     };
 
-    private static ulong SegmentBase(Register segment) => segment switch
-    {
-        Register.FS => OracleLayout.FsBase,
-        Register.GS => OracleLayout.GsBase,
-        _ => 0,
-    };
 
-    private static ulong Evaluate(in UsedMemory memory, in RegisterState registers)
+    private ulong Evaluate(in UsedMemory memory, in RegisterState registers)
     {
         ulong offset = registers.Get(memory.Base) + (registers.Get(memory.Index) * (ulong)memory.Scale) + memory.Displacement;
-        return (offset & Mask(memory)) + SegmentBase(memory.Segment);
+        return (offset & Mask(memory)) + OracleSegments.Base(_bitness, memory.Segment);
     }
 
     private bool TrySolve(ref Rng rng, in UsedMemory memory, ref RegisterState registers)
@@ -77,7 +74,7 @@ internal sealed class OperandPlacer
         if (memory.Base == Register.None && memory.Index == Register.None) return true;
         ulong target = Choose(ref rng, SizeOf(memory.MemorySize));
         if (!AvoidFaults && memory.AddressSize == CodeSize.Code64 && rng.Chance(2)) target = (rng.Next() & 0x3fff_ffff_ffff) + 0x0001_0000_0000_0000;
-        target -= SegmentBase(memory.Segment) + memory.Displacement;
+        target -= OracleSegments.Base(_bitness, memory.Segment) + memory.Displacement;
         ulong scale = (ulong)memory.Scale;
 
         if (memory.Base == memory.Index) return TrySet(ref rng, memory, memory.Base, target, scale + 1, ref registers);

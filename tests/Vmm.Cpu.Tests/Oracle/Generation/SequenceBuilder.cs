@@ -30,7 +30,8 @@ internal sealed class SequenceBuilder
         _drawer = new InstructionDrawer(catalog);
         _all = [.. catalog.Templates.Where(t => IsUsable(t.Code))];
         _general = [.. _all.Where(t => IsGeneral(t.Code))];
-        _endings = [.. catalog.Templates.Where(t => t.Code.FlowControl() is FlowControl.ConditionalBranch && t.Code.IsJccShortOrNear())];
+        _endings = [.. catalog.Templates.Where(t => t.Code.FlowControl() is FlowControl.ConditionalBranch && t.Code.IsJccShortOrNear()
+            && t.Code.ToOpCode().OperandSize == catalog.Bitness)];
         Rng rng = new(seed);
         OperandValues.FillBackground(ref rng, _background);
     }
@@ -83,7 +84,6 @@ internal sealed class SequenceBuilder
             Mnemonic.Ldmxcsr or Mnemonic.Fxrstor or Mnemonic.Fxrstor64 or Mnemonic.Fxsave or Mnemonic.Fxsave64 => false,
             Mnemonic.Fldcw or Mnemonic.Fldenv or Mnemonic.Frstor or Mnemonic.Fnsave or Mnemonic.Fnstenv or Mnemonic.Fnstsw => false,
             Mnemonic.Rcpps or Mnemonic.Rcpss or Mnemonic.Rsqrtps or Mnemonic.Rsqrtss or Mnemonic.Maskmovq or Mnemonic.Maskmovdqu => false,
-            Mnemonic.Shld or Mnemonic.Shrd => info.OperandSize != 16,
             _ => !X87Rules.IsTranscendental(info.Mnemonic) && !HasSegmentOperand(info),
         };
     }
@@ -142,6 +142,8 @@ internal sealed class SequenceBuilder
         if (instruction.SegmentPrefix is Register.FS or Register.GS || instruction.HasRepPrefix || instruction.HasRepnePrefix) return false;
         bool isBitString = instruction is { Op0Kind: OpKind.Memory, Op1Kind: OpKind.Register } && instruction.Mnemonic is Mnemonic.Bt or Mnemonic.Btc or Mnemonic.Btr or Mnemonic.Bts;
         if (isBitString && instruction.Op0Kind == OpKind.Memory) return false;
+        // By a count above 16 its result is undefined; a redundant prefix may have made it one.
+        if (instruction.Code is Code.Shld_rm16_r16_CL or Code.Shrd_rm16_r16_CL or Code.Shld_rm16_r16_imm8 or Code.Shrd_rm16_r16_imm8) return false;
         InstructionInfo info = _infos.GetInfo(instruction);
         foreach (UsedMemory memory in info.GetUsedMemory())
         {

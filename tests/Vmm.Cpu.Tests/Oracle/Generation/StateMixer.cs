@@ -18,7 +18,6 @@ internal static unsafe class StateMixer
     {
         RflagsBit flags = (RflagsBit)rng.Next() & RflagsBit.Status;
         if (rng.Chance(25)) flags |= RflagsBit.DF;
-        if (rng.Chance(2)) flags |= RflagsBit.AC;
         if (rng.Chance(2)) flags |= RflagsBit.ID;
         image.Rflags = (ulong)(flags | RflagsBit.Fixed1 | RflagsBit.IF);
 

@@ -74,7 +74,7 @@ internal sealed unsafe class FailureReport
             }
         }
 
-        text.Append("      in:");
+        text.Append(CultureInfo.InvariantCulture, $"      in: flags={OutcomeComparer.FlagsText(test.Input.Rflags)}");
         foreach (int number in general) text.Append(CultureInfo.InvariantCulture, $" {OutcomeComparer.RegisterNames[number]}={test.Input.Gpr[number]:x}");
         fixed (byte* fx = test.Input.Fx)
         {

@@ -14,6 +14,8 @@ internal sealed unsafe class NativeExecutor : IDisposable
     // sigset_t has 1024 bits, of which the kernel knows the first 64.
     private const int SignalSetWords = 16;
 
+    private const int Ss = 2;
+
     private readonly StubAssembler _stubs;
     private readonly SigAction[] _oldActions = new SigAction[Signals.Length];
     private readonly delegate* unmanaged<void> _enter64;
@@ -50,12 +52,14 @@ internal sealed unsafe class NativeExecutor : IDisposable
         Finish(end, out outcome);
     }
 
-    /// <summary>Runs 32-bit or 16-bit code through a far jump to <paramref name="selector"/>.</summary>
-    public void RunCompatibility(in MachineImage input, ushort selector, uint end, out CaseOutcome outcome)
+    /// <summary>Runs 32-bit or 16-bit code through a far jump.</summary>
+    public void RunCompatibility(in MachineImage input, CompatibilitySegments segments, uint end, out CaseOutcome outcome)
     {
         *(MachineImage*)StubLayout.Input = input;
         *(uint*)StubLayout.FarTarget = (uint)input.Rip;
-        *(ushort*)(StubLayout.FarTarget + 4) = selector;
+        *(ushort*)(StubLayout.FarTarget + 4) = segments.Code;
+        *(uint*)StubLayout.DataSelector = segments.Data;
+        *(uint*)StubLayout.StackSelector = segments.Stack;
         _enterCompatibility();
         Finish(end, out outcome);
     }
@@ -88,6 +92,7 @@ internal sealed unsafe class NativeExecutor : IDisposable
         outcome.ErrorCode = *(uint*)StubLayout.FaultError;
         outcome.FaultAddress = *(ulong*)StubLayout.FaultAddress;
         outcome.State.Rip = *(ulong*)StubLayout.FaultRip;
+        outcome.State.Selectors[Ss] = (ushort)(*(ulong*)StubLayout.FaultSelectors >> 48);
     }
 
     private void InstallSignals()

@@ -20,9 +20,6 @@ internal sealed class NativeTarget : IOracleTarget
 
     public Span<byte> Data => _executor.Memory.Data;
 
-    /// <summary>The selector that 16-bit cases run with; it must be in the LDT.</summary>
-    public ushort Code16Selector { get; set; }
-
     public void Run(OracleCase test, out CaseOutcome outcome)
     {
         test.Data.CopyTo(_executor.Memory.Data);
@@ -33,13 +30,22 @@ internal sealed class NativeTarget : IOracleTarget
         switch (test.Bitness)
         {
             case 64: _executor.Run64(test.Input, end, out outcome); break;
-            case 32: _executor.RunCompatibility(test.Input, OracleLayout.UserCode32, (uint)end, out outcome); break;
-            default: _executor.RunCompatibility(test.Input, Code16Selector, (uint)end, out outcome); break;
+            case 32: _executor.RunCompatibility(test.Input, CompatibilitySegments.Flat32, (uint)end, out outcome); break;
+            default: _executor.RunCompatibility(test.Input, CompatibilitySegments.Ldt16, (uint)end, out outcome); break;
         }
 
         code[..(test.Length + wayOut)].Fill(OracleLayout.Hlt);
+        // Returning to a 16-bit stack segment leaves the upper half of RSP as the kernel had it.
+        if (test.Bitness != 64) ClearUpperStackPointer(ref outcome);
+        SetCodeSelector(test, ref outcome);
         outcome.EndAtHalt(test);
     }
+
+    private static unsafe void ClearUpperStackPointer(ref CaseOutcome outcome) => outcome.State.Gpr[4] = (uint)outcome.State.Gpr[4];
+
+    // The way out changes CS, and nothing else can: far transfers are not among the cases.
+    private unsafe void SetCodeSelector(OracleCase test, ref CaseOutcome outcome)
+        => outcome.State.Selectors[1] = test.Bitness switch { 64 => OracleLayout.UserCode64, 32 => OracleLayout.UserCode32, _ => OracleLayout.LdtCode16 };
 
     private int WriteWayOut(OracleCase test, Span<byte> code)
     {

@@ -63,9 +63,11 @@ internal sealed class StubAssembler
 
         if (compatibility)
         {
-            code.mov(eax, OracleLayout.UserData);
+            code.mov(eax, __dword_ptr[StubLayout.DataSelector]);
             code.mov(ds, eax);
             code.mov(es, eax);
+            code.mov(eax, __dword_ptr[StubLayout.StackSelector]);
+            code.mov(ss, eax);
         }
         else if (_hasSegmentBases)
         {
@@ -101,6 +103,8 @@ internal sealed class StubAssembler
         code.fninit();
         code.fldcw(__word_ptr[StubLayout.HostFcw]);
         code.ldmxcsr(__dword_ptr[StubLayout.HostMxcsr]);
+        code.mov(eax, OracleLayout.UserData);
+        code.mov(ss, eax);
         code.xor(eax, eax);
         code.mov(ds, eax);
         code.mov(es, eax);
@@ -133,6 +137,7 @@ internal sealed class StubAssembler
                  [
                      (UserContext.REG_TRAPNO, StubLayout.FaultVector), (UserContext.REG_ERR, StubLayout.FaultError),
                      (UserContext.REG_CR2, StubLayout.FaultAddress), (UserContext.REG_RIP, StubLayout.FaultRip),
+                     (UserContext.REG_CSGSFS, StubLayout.FaultSelectors),
                  ])
         {
             code.mov(rax, __qword_ptr[rdx + from]);
@@ -143,6 +148,7 @@ internal sealed class StubAssembler
         code.mov(eax, at + (uint)Exit); // the exit was emitted first
         code.mov(__qword_ptr[rdx + UserContext.REG_RIP], rax);
         code.mov(__word_ptr[rdx + UserContext.REG_CSGSFS], OracleLayout.UserCode64);
+        code.mov(__word_ptr[rdx + UserContext.REG_CSGSFS + 6], OracleLayout.UserData);
         code.ret();
         code.Label(ref chain);
         code.mov(eax, edi);

@@ -29,6 +29,13 @@ internal static class StubLayout
     /// <summary>m16:32 operand of the far jump into compatibility mode.</summary>
     public const uint FarTarget = Control + 72;
 
+    /// <summary>What DS, ES and SS are set to for compatibility mode.</summary>
+    public const uint DataSelector = Control + 80;
+    public const uint StackSelector = Control + 84;
+
+    /// <summary>The CS, GS, FS and SS words of a faulted case, as the kernel saved them.</summary>
+    public const uint FaultSelectors = Control + 88;
+
     /// <summary>One pointer for each signal number: the handlers that were there before ours.</summary>
     public const uint OldHandlers = Control + 0x100;
 }
