@@ -395,19 +395,97 @@ internal static unsafe class Interpreter
                     goto stored;
                 }
                 case OpCode.LdX128:
-                case OpCode.LdX128Aligned:
-                case OpCode.LdX64:
-                case OpCode.LdX32:
-                    if (!LoadXmm(cpu, op)) goto fault;
+                {
+                    ulong linear = R[op->Base] + (R[op->Index] << op->Scale) + (ulong)(long)op->Disp;
+                    byte* p = MemoryUnit.Readable(s, linear, 16);
+                    if (p != null) CpuState.Xmm(s)[op->A] = Vector128.Load(p);
+                    else if (!LoadXmm(cpu, op)) goto fault;
                     op++;
                     continue;
-
+                }
+                case OpCode.LdX128Aligned:
+                {
+                    ulong linear = R[op->Base] + (R[op->Index] << op->Scale) + (ulong)(long)op->Disp;
+                    byte* p = MemoryUnit.Readable(s, linear, 16);
+                    if (p != null && (linear & 15) == 0) CpuState.Xmm(s)[op->A] = Vector128.Load(p);
+                    else if (!LoadXmm(cpu, op)) goto fault;
+                    op++;
+                    continue;
+                }
+                case OpCode.LdX64:
+                {
+                    ulong linear = R[op->Base] + (R[op->Index] << op->Scale) + (ulong)(long)op->Disp;
+                    byte* p = MemoryUnit.Readable(s, linear, 8);
+                    if (p != null) CpuState.Xmm(s)[op->A] = Vector128.CreateScalar(*(ulong*)p).AsByte();
+                    else if (!LoadXmm(cpu, op)) goto fault;
+                    op++;
+                    continue;
+                }
+                case OpCode.LdX32:
+                {
+                    ulong linear = R[op->Base] + (R[op->Index] << op->Scale) + (ulong)(long)op->Disp;
+                    byte* p = MemoryUnit.Readable(s, linear, 4);
+                    if (p != null) CpuState.Xmm(s)[op->A] = Vector128.CreateScalar(*(uint*)p).AsByte();
+                    else if (!LoadXmm(cpu, op)) goto fault;
+                    op++;
+                    continue;
+                }
                 case OpCode.StX128:
-                case OpCode.StX128Aligned:
-                case OpCode.StX64:
-                case OpCode.StX32:
+                {
+                    ulong linear = R[op->Base] + (R[op->Index] << op->Scale) + (ulong)(long)op->Disp;
+                    byte* p = MemoryUnit.Writable(s, linear, 16);
+                    if (p != null)
+                    {
+                        CpuState.Xmm(s)[op->B].Store(p);
+                        op++;
+                        continue;
+                    }
+
                     if (!StoreXmm(cpu, op)) goto fault;
                     goto stored;
+                }
+                case OpCode.StX128Aligned:
+                {
+                    ulong linear = R[op->Base] + (R[op->Index] << op->Scale) + (ulong)(long)op->Disp;
+                    byte* p = MemoryUnit.Writable(s, linear, 16);
+                    if (p != null && (linear & 15) == 0)
+                    {
+                        CpuState.Xmm(s)[op->B].Store(p);
+                        op++;
+                        continue;
+                    }
+
+                    if (!StoreXmm(cpu, op)) goto fault;
+                    goto stored;
+                }
+                case OpCode.StX64:
+                {
+                    ulong linear = R[op->Base] + (R[op->Index] << op->Scale) + (ulong)(long)op->Disp;
+                    byte* p = MemoryUnit.Writable(s, linear, 8);
+                    if (p != null)
+                    {
+                        *(ulong*)p = CpuState.Xmm(s)[op->B].AsUInt64().ToScalar();
+                        op++;
+                        continue;
+                    }
+
+                    if (!StoreXmm(cpu, op)) goto fault;
+                    goto stored;
+                }
+                case OpCode.StX32:
+                {
+                    ulong linear = R[op->Base] + (R[op->Index] << op->Scale) + (ulong)(long)op->Disp;
+                    byte* p = MemoryUnit.Writable(s, linear, 4);
+                    if (p != null)
+                    {
+                        *(uint*)p = CpuState.Xmm(s)[op->B].AsUInt32().ToScalar();
+                        op++;
+                        continue;
+                    }
+
+                    if (!StoreXmm(cpu, op)) goto fault;
+                    goto stored;
+                }
 
                 case OpCode.MovX: CpuState.Xmm(s)[op->A] = CpuState.Xmm(s)[op->B]; op++; continue;
 

@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Vmm.Core.Hypervisor;
 
 namespace Vmm.Cpu.State;
@@ -12,6 +14,9 @@ internal unsafe struct CpuState
 {
     /// <summary>General registers and address pseudo-registers, indexed by <see cref="Reg"/>.</summary>
     public fixed ulong R[Reg.Count];
+
+    /// <summary>XMM0 to XMM15, then two temporaries of one instruction (<see cref="XmmTemp"/>); 16-byte aligned, as the state itself is.</summary>
+    private fixed ulong _xmm[(16 + 2) * 2];
 
     /// <summary>The last arithmetic result, sign-extended to 64 bits: ZF, SF and PF come from it.</summary>
     public ulong FlagsResult;
@@ -72,9 +77,6 @@ internal unsafe struct CpuState
 
     private fixed byte _segments[Seg.Count * 12];
 
-    /// <summary>XMM0 to XMM15, then two temporaries of one instruction (<see cref="XmmTemp"/>). 16-byte aligned.</summary>
-    private fixed ulong _xmm[(16 + 2) * 2 + 2];
-
     /// <summary>x87 physical registers R0 to R7, each 16 bytes: significand, then sign and exponent. MM0 to MM7 are the significands.</summary>
     private fixed ulong _fpu[8 * 2];
 
@@ -88,10 +90,10 @@ internal unsafe struct CpuState
     public static SegmentCache* Segments(CpuState* s) => (SegmentCache*)s->_segments;
 
     /// <summary>Pointer to XMM0.</summary>
-    public static System.Runtime.Intrinsics.Vector128<byte>* Xmm(CpuState* s)
-        // SAFETY: two spare words leave room to round up; the state itself never moves.
-        => (System.Runtime.Intrinsics.Vector128<byte>*)(((nuint)s->_xmm + 15) & ~(nuint)15);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte>* Xmm(CpuState* s) => (Vector128<byte>*)s->_xmm;
 
     /// <summary>Pointer to physical x87 register R0; register n is the pair of words at 2n.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong* Fpu(CpuState* s) => s->_fpu;
 }

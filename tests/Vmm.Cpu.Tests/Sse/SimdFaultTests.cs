@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Vmm.Cpu.State;
 using Vmm.Cpu.Tests.Oracle;
 using Vmm.Cpu.Tests.Oracle.Generation;
@@ -127,6 +128,14 @@ public sealed unsafe class SimdFaultTests
         test.Input.Fsw = 1;
 
         Assert.Equal(Vector.MF, Run(target, test).Vector);
+    }
+
+    [Fact]
+    public void State_OfACpu_HasItsVectorsAligned()
+    {
+        using SimdTarget target = new();
+
+        Assert.Equal(0ul, (ulong)CpuState.Xmm(target.Cpu.S) % (uint)sizeof(Vector128<byte>));
     }
 
     private static OracleCase Case(string code)
