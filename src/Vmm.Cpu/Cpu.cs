@@ -796,10 +796,14 @@ internal sealed unsafe class Cpu : IDisposable
         _injected = default;
         _fault = default;
         ExitRequest = null;
-        const Pending OfTheGuest = Pending.Interrupt | Pending.Nmi | Pending.Init | Pending.Sipi | Pending.Trap | Pending.Injected | Pending.SingleStep;
+        // INIT and SIPI stay: while this CPU serves an INIT, the SIPI that follows it may have come already.
+        const Pending OfTheGuest = Pending.Interrupt | Pending.Nmi | Pending.Trap | Pending.Injected | Pending.SingleStep;
         Interlocked.And(ref S->Pending, ~(int)OfTheGuest);
         Blocks.FlushJumps();
     }
+
+    /// <summary>Forgets INIT and SIPI, too (a state is restored).</summary>
+    public void ForgetStartUp() => Interlocked.And(ref S->Pending, ~(int)(Pending.Init | Pending.Sipi));
 
     /// <summary>True when an event waits, in the open or behind closed interrupts.</summary>
     public bool IsPending(Pending what) => (((Pending)Volatile.Read(ref S->Pending) | _deferred) & what) != 0;

@@ -35,7 +35,11 @@ public sealed class SoftwareVcpu : IVcpu, IVcpuSignals
     public void Capture(VcpuState to) => StateCodec.Capture(Cpu, to);
 
     /// <inheritdoc/>
-    public void Apply(VcpuState from) => StateCodec.Apply(Cpu, from);
+    public void Apply(VcpuState from)
+    {
+        Cpu.ForgetStartUp();
+        StateCodec.Apply(Cpu, from);
+    }
 
     /// <inheritdoc/>
     public void InterruptPending() => Cpu.Post(Pending.Interrupt);
