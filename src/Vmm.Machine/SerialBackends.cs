@@ -25,7 +25,10 @@ internal sealed class SerialBackends : IDisposable
             }
 
             int stdio = config.Serial.IndexOf(new SerialConfig(SerialKind.Stdio));
-            if (stdio >= 0) _ports[stdio] = Open(config.Serial[stdio], host);
+            if (stdio < 0) return;
+            StdioChar console = new(host.Loop, host.Leave, host.Note);
+            _ports[stdio] = console;
+            if (console.Terminal is not null) host.Note("Ctrl-] leaves");
         }
         catch
         {
@@ -50,8 +53,6 @@ internal sealed class SerialBackends : IDisposable
     {
         switch (port.Kind)
         {
-            case SerialKind.Stdio:
-                return new StdioChar(host.Loop, host.Leave, host.Note);
             case SerialKind.File or SerialKind.Append:
                 return new FileChar(port.Path!, port.Kind == SerialKind.Append, host.Note);
             case SerialKind.Pty:
