@@ -15,7 +15,7 @@ internal static class ExitCodes
             4  the guest reset the machine (with --on-reboot exit)
             5  the guest crashed: triple fault
             6  the guest reports that it has panicked
-            7  the guest halted for ever: all vCPUs, interrupts off
+            7  the guest's only vCPU halted with interrupts off (software CPU)
             8  a vCPU or the host could not go on
             9  the user left with Ctrl-]
         128+n  ended by signal n

@@ -636,6 +636,9 @@ internal sealed unsafe class Cpu : IDisposable
             }
 
             if (s->Activity == VcpuActivity.Running) return null;
+            // The only processor, halted with interrupts off: nobody is left who could send it an NMI or INIT.
+            bool isDead = (s->SystemFlags & Rflags.IF) == 0 && _codePages.Cpus.Length == 1 && !MayWake((Pending)Volatile.Read(ref s->Pending));
+            if (isDead) return VcpuExit.Halted;
             Sleep();
         }
     }
