@@ -24,8 +24,8 @@ internal static class CommandLine
         ParseResult result = root.Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         if (result.Errors.Count != 0 && result.Action is not HelpAction)
         {
-            StandardError.Error(args.Length == 0 ? "a verb is needed: run, doctor, kernel or version" : result.Errors[0].Message.ReplaceLineEndings(" "));
-            StandardError.Line($"Try '{(args.Length == 0 ? "vmm" : Verb(result))} --help'.");
+            StandardError.Error(Explain(result));
+            StandardError.Line($"Try '{Verb(result)} --help'.");
             return (int)ExitCode.BadArguments;
         }
 
@@ -43,6 +43,13 @@ internal static class CommandLine
         }
 
         help.Action = new HelpWithText((HelpAction)(help.Action ?? new HelpAction()), text);
+    }
+
+    private static string Explain(ParseResult result)
+    {
+        if (result.CommandResult.Command is not RootCommand) return result.Errors[0].Message.ReplaceLineEndings(" ");
+        string prefix = result.UnmatchedTokens.Count == 0 ? "a verb is needed" : $"'{result.UnmatchedTokens[0]}' is no verb";
+        return $"{prefix}: run, doctor, kernel or version";
     }
 
     private static string Verb(ParseResult result)
