@@ -142,6 +142,27 @@ public sealed unsafe class X87ControlTests
     // Both bits of a tag set; the other tags all say "in use".
     private static int Empty(ushort tag) => tag & (tag >> 1) & 0x5555;
 
+    [Fact]
+    public void SaveAndRestore_InThe16BitFormat_KeepTheWholeUnit()
+    {
+        using X87Guest guest = new();
+        OperandGenerator operands = new(5);
+        byte[] save = [0x66, 0xdd, 0x32], restore = [0x66, 0xdd, 0x22]; // fnsave [edx], frstor [edx]
+        for (int n = 0; n < 200; n++)
+        {
+            X87Image drawn = X87HostTests.Draw(operands), direct = drawn, detour = drawn;
+            guest.Run(ref direct, [0x90]);
+            *(X87Image*)(guest.Memory + X87Guest.Image) = drawn;
+            guest.Execute(0xdd, 0x27); // frstor [edi]
+            guest.ExecuteAt(Area, save);
+            guest.ExecuteAt(Area, restore);
+            guest.Execute(0xdd, 0x37); // fnsave [edi]
+            detour = *(X87Image*)(guest.Memory + X87Guest.Image);
+            Assert.Equal((direct.Control, direct.Status, direct.Tag), (detour.Control, detour.Status, detour.Tag));
+            for (int i = 0; i < 8; i++) Assert.Equal(direct.St(i), detour.St(i));
+        }
+    }
+
     // ---- FXSAVE, FXRSTOR --------------------------------------------------------------------------------------------------------------
 
     [Fact]

@@ -129,6 +129,22 @@ public sealed class X87HostTests
         }
     }
 
+    [Fact]
+    public void Instructions_OnceWarm_AllocateNothing()
+    {
+        using X87Guest guest = new();
+        OperandGenerator operands = new(3);
+        foreach ((string name, Row row) in Rows)
+        {
+            X87Image drawn = Draw(operands, row.Operand), image = drawn;
+            for (int i = 0; i < 3; i++, image = drawn) guest.Run(ref image, row.Code);
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 10; i++, image = drawn) guest.Run(ref image, row.Code);
+            long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.True(allocated == 0, $"{name}: {allocated} bytes");
+        }
+    }
+
     /// <summary>A random state of the unit without a pending exception.</summary>
     internal static X87Image Draw(OperandGenerator operands) => Draw(operands, Operand.None);
 
