@@ -23,7 +23,8 @@ public sealed class GuestConsole : IDisposable
             RedirectStandardError = true,
         };
         _process = Process.Start(start)!;
-        new Thread(ReadOutput) { IsBackground = true }.Start();
+        StreamReader output = _process.StandardOutput;
+        new Thread(() => ReadOutput(output)) { IsBackground = true }.Start();
         _process.ErrorDataReceived += (_, line) =>
         {
             lock (_gate) _errors.AppendLine(line.Data);
@@ -84,14 +85,13 @@ public sealed class GuestConsole : IDisposable
         _process.StandardInput.Flush();
     }
 
-    /// <summary>Types a command for a shell and waits for its output, which ends with a mark of our own.</summary>
+    /// <summary>Types a command for a shell and waits for its output, which stands between two marks of our own.</summary>
     public string RunCommand(string command, TimeSpan patience)
     {
-        // The mark is put together by the shell, so that the echo of what was typed does not hold it.
-        SendLine($"{command}; echo mark-$((40+2))-end");
-        string answer = Expect("mark-42-end", patience);
-        int endOfEcho = answer.IndexOf('\n', StringComparison.Ordinal);
-        return answer[(endOfEcho + 1)..].Replace("\r", "", StringComparison.Ordinal).Trim();
+        // The marks are put together by the shell, so that the echo of what was typed does not hold them.
+        SendLine($"echo begin-$((40+2)); {command}; echo end-$((40+2))");
+        Expect("begin-42", patience);
+        return Expect("end-42", patience).Replace("\r", "", StringComparison.Ordinal).Trim();
     }
 
     /// <summary>Waits for the end of the program.</summary>
@@ -110,20 +110,32 @@ public sealed class GuestConsole : IDisposable
         _process.Dispose();
     }
 
-    private void ReadOutput()
+    private void ReadOutput(StreamReader output)
     {
         char[] buffer = new char[4096];
-        while (true)
+        int count;
+        do
         {
-            int count = _process.StandardOutput.Read(buffer);
+            count = ReadSome(output, buffer);
             lock (_gate)
             {
-                if (count <= 0) _ended = true;
-                else _output.Append(buffer, 0, count);
+                _output.Append(buffer, 0, count);
+                _ended = count == 0;
                 Monitor.PulseAll(_gate);
             }
+        }
+        while (count != 0);
+    }
 
-            if (count <= 0) return;
+    private static int ReadSome(StreamReader output, char[] buffer)
+    {
+        try
+        {
+            return output.Read(buffer);
+        }
+        catch (Exception e) when (e is ObjectDisposedException or IOException)
+        {
+            return 0; // the test is over
         }
     }
 }
