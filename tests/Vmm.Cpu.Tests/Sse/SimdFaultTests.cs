@@ -30,7 +30,7 @@ public sealed unsafe class SimdFaultTests
         target.Cpu.S->Cr0 |= cr0Set;
         target.Cpu.S->Cr4 &= ~cr4Cleared;
 
-        Assert.Equal(vector, Run(target, Case(code)).Vector);
+        Assert.Equal(vector, target.Run(Case(code)).Vector);
     }
 
     [Theory]
@@ -45,8 +45,8 @@ public sealed unsafe class SimdFaultTests
     {
         using SimdTarget has = new(), lacks = new("x86-64-v2," + removed);
 
-        Assert.Equal(CaseOutcome.NoFault, Run(has, Case(code)).Vector);
-        Assert.Equal(Vector.UD, Run(lacks, Case(code)).Vector);
+        Assert.Equal(CaseOutcome.NoFault, has.Run(Case(code)).Vector);
+        Assert.Equal(Vector.UD, lacks.Run(Case(code)).Vector);
     }
 
     [Theory]
@@ -65,7 +65,7 @@ public sealed unsafe class SimdFaultTests
         OracleCase test = Case(code);
         test.Input.Gpr[Reg.Rbx] += offset;
 
-        Assert.Equal(vector, Run(target, test).Vector);
+        Assert.Equal(vector, target.Run(test).Vector);
     }
 
     [Theory]
@@ -80,7 +80,7 @@ public sealed unsafe class SimdFaultTests
         SetLane(test, 1, operand);
         test.Input.Mxcsr = Mxcsr.Default & ~unmasked;
 
-        CaseOutcome outcome = Run(target, test);
+        CaseOutcome outcome = target.Run(test);
 
         Assert.Equal(Vector.XM, outcome.Vector);
         Assert.Equal((Mxcsr.Default & ~unmasked) | flag, outcome.State.Mxcsr);
@@ -97,7 +97,7 @@ public sealed unsafe class SimdFaultTests
         SetLane(test, 0, One);
         test.Input.Mxcsr = Mxcsr.Default & ~Mxcsr.ZM;
 
-        CaseOutcome outcome = Run(target, test);
+        CaseOutcome outcome = target.Run(test);
 
         Assert.Equal(Vector.UD, outcome.Vector);
         Assert.Equal(Mxcsr.ZE, outcome.State.Mxcsr & Mxcsr.Flags);
@@ -112,7 +112,7 @@ public sealed unsafe class SimdFaultTests
         OracleCase test = Case(Ldmxcsr);
         BitConverter.TryWriteBytes(test.Data.AsSpan((int)(Operand - OracleLayout.Data)), value);
 
-        CaseOutcome outcome = Run(target, test);
+        CaseOutcome outcome = target.Run(test);
 
         Assert.Equal(vector, outcome.Vector);
         Assert.Equal(vector == CaseOutcome.NoFault ? value : Mxcsr.Default, outcome.State.Mxcsr);
@@ -127,7 +127,7 @@ public sealed unsafe class SimdFaultTests
         test.Input.Fcw = 0x37e;
         test.Input.Fsw = 1;
 
-        Assert.Equal(Vector.MF, Run(target, test).Vector);
+        Assert.Equal(Vector.MF, target.Run(test).Vector);
     }
 
     [Fact]
@@ -155,11 +155,5 @@ public sealed unsafe class SimdFaultTests
     private static void SetLane(OracleCase test, int register, uint value)
     {
         fixed (byte* fx = test.Input.Fx) *(uint*)(fx + MachineImage.FxXmm + (16 * register)) = value;
-    }
-
-    private static CaseOutcome Run(SimdTarget target, OracleCase test)
-    {
-        target.Run(test, out CaseOutcome outcome);
-        return outcome;
     }
 }
