@@ -26,7 +26,8 @@ internal static unsafe class MmxFamily
             return true;
         }
 
-        e.Handler(&MmxHandlers.CheckPending);
+        // An x87 exception that waits comes first.
+        e.Handler(&X87Control.Wait);
         Emit(e, i, recipe);
         return true;
     }

@@ -13,9 +13,6 @@ internal static unsafe class MmxHandlers
 {
     private const byte Memory = CpuState.XmmTemp;
 
-    /// <summary>An x87 exception that waits comes first.</summary>
-    public static bool CheckPending(Cpu cpu, Op* op) => (cpu.S->Fsw & (int)FpuStatus.ES) == 0 || (cpu.S->Cr0 & Cr0.NE) == 0 || cpu.Raise(Vector.MF);
-
     /// <summary>The registers are MMX ones from here on: TOP is 0, none is empty.</summary>
     public static bool Enter(Cpu cpu, Op* op)
     {
