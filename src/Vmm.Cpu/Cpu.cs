@@ -117,6 +117,15 @@ internal sealed unsafe class Cpu : IDisposable
         return false;
     }
 
+    /// <summary>#GP(0) for a misaligned FXSAVE area; other than with SSE operands, one that is not canonical counts as that first.</summary>
+    public bool RaiseMisaligned(ulong linear)
+    {
+        bool first = !_fault.Active;
+        RaiseGp();
+        if (first) _fault.IsNonCanonical = (S->Efer & Efer.LMA) != 0 && (long)(linear << 16) >> 16 != (long)linear;
+        return false;
+    }
+
     /// <summary>The fault of a step whose operand lies in the stack segment.</summary>
     public void TurnStackFault(Op* op)
     {

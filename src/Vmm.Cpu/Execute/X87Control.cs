@@ -271,7 +271,9 @@ internal static unsafe class X87Control
 
     public static bool Fxsave(Cpu cpu, Op* op)
     {
-        if (!CheckImage(cpu, op, write: true, out ulong linear)) return false;
+        // The last bytes are left alone, but must be open to writes as well.
+        const int AreaBytes = 512;
+        if (!CheckImage(cpu, op, write: true, out ulong linear) || !cpu.Mem.TryProbeWrite(linear, AreaBytes, OnStack(op))) return false;
         Span<byte> image = stackalloc byte[FxArea.UsedBytes];
         image = image[..^((16 - op->Size) * 16)];
         image.Clear();
@@ -299,7 +301,7 @@ internal static unsafe class X87Control
             if (!AddressFamily.Check(cpu, op->B, offset, FxArea.Bytes, write)) return false;
         }
 
-        return (linear & 15) == 0 || cpu.RaiseGp();
+        return (linear & 15) == 0 || cpu.RaiseMisaligned(linear);
     }
 
     private static bool OnStack(Op* op) => (op->Flags & OpFlags.Stack) != 0;

@@ -44,6 +44,7 @@ internal static unsafe class X87Functions
     private static bool Trigonometric(Cpu cpu, Op* op, bool wantsSine)
     {
         CpuState* s = cpu.S;
+        ClearC2(s);
         if (X87Arithmetic.HasOperand(s))
         {
             Unpacked x = X87Stack.Load(s, 0);
@@ -141,8 +142,11 @@ internal static unsafe class X87Functions
         return X87Control.End(cpu, op);
     }
 
+    private static void ClearC2(CpuState* s) => s->Fsw = (ushort)(s->Fsw & ~(int)FpuStatus.C2);
+
     private static bool HasOperandAndRoom(CpuState* s)
     {
+        ClearC2(s);
         bool underflow = X87Stack.IsEmpty(s, 0);
         if (!underflow && X87Stack.IsEmpty(s, -1)) return true;
         if (underflow ? X87Stack.Underflow(s) : X87Stack.Overflow(s))

@@ -132,6 +132,14 @@ internal static unsafe class X87Transfer
         return X87Control.End(cpu, op);
     }
 
+    // An unmasked exception keeps the value back, but memory that could not have been written faults first.
+    private static bool Refuse(Cpu cpu, Op* op, ulong linear, int bytes, ushort statusBefore)
+    {
+        if (cpu.Mem.TryProbeWrite(linear, bytes, OnStack(op))) return X87Control.End(cpu, op);
+        cpu.S->Fsw = statusBefore;
+        return false;
+    }
+
     public static bool StoreReal(Cpu cpu, Op* op)
     {
         CpuState* s = cpu.S;
@@ -159,7 +167,7 @@ internal static unsafe class X87Transfer
             X87Stack.Commit(s, c);
         }
 
-        if (!store) return X87Control.End(cpu, op);
+        if (!store) return Refuse(cpu, op, linear, op->Size, before);
         return Finish(cpu, op, cpu.Mem.TryWrite(linear, op->Size, op->Size == 4 ? value.To32() : value.To64(), OnStack(op)), before);
     }
 
@@ -176,7 +184,7 @@ internal static unsafe class X87Transfer
         }
         else if (!X87Stack.Underflow(s))
         {
-            return X87Control.End(cpu, op);
+            return Refuse(cpu, op, linear, ExtendedBytes, before);
         }
 
         return Finish(cpu, op, Write(cpu, op, linear, value.Significand, value.SignExponent), before);
@@ -210,7 +218,7 @@ internal static unsafe class X87Transfer
             store = X87Stack.Commit(s, c);
         }
 
-        if (!store) return X87Control.End(cpu, op);
+        if (!store) return Refuse(cpu, op, linear, op->Size, before);
         return Finish(cpu, op, cpu.Mem.TryWrite(linear, op->Size, (ulong)value, OnStack(op)), before);
     }
 
@@ -253,7 +261,7 @@ internal static unsafe class X87Transfer
             store = X87Stack.Commit(s, c);
         }
 
-        if (!store) return X87Control.End(cpu, op);
+        if (!store) return Refuse(cpu, op, linear, ExtendedBytes, before);
         return Finish(cpu, op, Write(cpu, op, linear, low, high), before);
     }
 

@@ -84,7 +84,10 @@ internal sealed class InstructionCatalog
         Mnemonic.Reservednop => code is Code.Reservednop_rm16_r16_0F0D or Code.Reservednop_rm32_r32_0F0D or Code.Reservednop_rm64_r64_0F0D,
         // #UD at CPL 3, or whatever the hypervisor makes of them.
         Mnemonic.Loadall or Mnemonic.Rsm or Mnemonic.Umov => true,
+        // AMD loads four bytes for the 16-bit form, Intel two.
+        Mnemonic.Movsxd => code == Code.Movsxd_r16_rm16,
         // Not in the manuals, or not on every CPU.
+        Mnemonic.Fstpnce => true,
         Mnemonic.Fstdw or Mnemonic.Fnstdw or Mnemonic.Fstsg or Mnemonic.Fnstsg or Mnemonic.Frstpm or Mnemonic.Fsetpm or Mnemonic.Fnsetpm => true,
         // Older CPUs leave the destination of the 16-bit form undefined.
         Mnemonic.Bswap => code == Code.Bswap_r16,
