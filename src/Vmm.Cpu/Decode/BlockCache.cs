@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Vmm.Core.Memory;
 using Vmm.Cpu.State;
@@ -38,6 +39,7 @@ internal sealed unsafe class BlockCache : IDisposable
     public int UsedBytes => _used;
 
     /// <summary>Looks in the jump cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Block* FindJump(ulong linear, CpuMode mode)
     {
         JumpEntry* entry = _jumps + JumpIndex(linear);
@@ -100,7 +102,7 @@ internal sealed unsafe class BlockCache : IDisposable
         pageIsEmpty = false;
         ulong pageNumber = physical >> GuestAddress.PageShift;
         ref PageBlocks page = ref CollectionsMarshal.GetValueRefOrNullRef(_pages, pageNumber);
-        if (System.Runtime.CompilerServices.Unsafe.IsNullRef(ref page)) return false;
+        if (Unsafe.IsNullRef(ref page)) return false;
         ulong written = Granules(physical, bytes);
         if ((page.Granules & written) == 0) return false;
         bool any = false;

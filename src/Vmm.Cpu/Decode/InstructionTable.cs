@@ -45,8 +45,8 @@ internal static unsafe class InstructionTable
             case Mnemonic.Shl: case Mnemonic.Sal: return EmitShift(e, i, &IntegerFamily.Shl, OpCode.Shl32I);
             case Mnemonic.Shr: return EmitShift(e, i, &IntegerFamily.Shr, OpCode.Shr32I);
             case Mnemonic.Sar: return EmitShift(e, i, &IntegerFamily.Sar, OpCode.Sar32I);
-            case Mnemonic.Rol: return EmitShift(e, i, &IntegerFamily.Rol, null);
-            case Mnemonic.Ror: return EmitShift(e, i, &IntegerFamily.Ror, null);
+            case Mnemonic.Rol: return EmitShift(e, i, &IntegerFamily.Rol, OpCode.Rol32I);
+            case Mnemonic.Ror: return EmitShift(e, i, &IntegerFamily.Ror, OpCode.Ror32I);
             case Mnemonic.Rcl: return EmitShift(e, i, &IntegerFamily.Rcl, null);
             case Mnemonic.Rcr: return EmitShift(e, i, &IntegerFamily.Rcr, null);
             case Mnemonic.Shld: return EmitDoubleShift(e, i, &IntegerFamily.Shld);

@@ -47,7 +47,7 @@ internal enum OpCode : ushort
     Cmp8RR, Cmp16RR, Cmp32RR, Cmp64RR, Cmp8RI, Cmp16RI, Cmp32RI, Cmp64RI,
     Test8RR, Test16RR, Test32RR, Test64RR, Test8RI, Test16RI, Test32RI, Test64RI,
     Inc8, Inc16, Inc32, Inc64, Dec8, Dec16, Dec32, Dec64, Neg8, Neg16, Neg32, Neg64, Not8, Not16, Not32, Not64,
-    Shl32I, Shl64I, Shr32I, Shr64I, Sar32I, Sar64I,
+    Shl32I, Shl64I, Shr32I, Shr64I, Sar32I, Sar64I, Rol32I, Rol64I, Ror32I, Ror64I,
     ImulRR32, ImulRR64, ImulRI32, ImulRI64, Mul64, Mul32,
     BtRI32, BtRI64, BtRR32, BtRR64,
     Cdqe, Cdq, Cqo, Cwde,

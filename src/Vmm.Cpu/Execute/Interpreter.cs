@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Vmm.Cpu.Decode;
@@ -584,6 +585,11 @@ internal static unsafe class Interpreter
                 case OpCode.Shr64I: { int n = op->C; ulong a = R[op->A], r = a >> n; R[op->A] = r; ulong carry = a >> (n - 1) & 1; s->FlagsResult = r; s->FlagsAux = (carry << 63) | ((carry ^ (a >> 63)) << 62); op++; continue; }
                 case OpCode.Sar32I: { int n = op->C; int a = (int)R[op->A]; uint r = (uint)(a >> n); R[op->A] = r; ulong carry = (uint)(a >> (n - 1)) & 1; s->FlagsResult = (ulong)(int)r; s->FlagsAux = (carry << 63) | (carry << 62); op++; continue; }
                 case OpCode.Sar64I: { int n = op->C; long a = (long)R[op->A]; ulong r = (ulong)(a >> n); R[op->A] = r; ulong carry = (ulong)(a >> (n - 1)) & 1; s->FlagsResult = r; s->FlagsAux = (carry << 63) | (carry << 62); op++; continue; }
+
+                case OpCode.Rol32I: { uint r = BitOperations.RotateLeft((uint)R[op->A], op->C); R[op->A] = r; Flags.SetCarryOverflow(s, (r & 1) != 0, ((r ^ (r >> 31)) & 1) != 0); op++; continue; }
+                case OpCode.Rol64I: { ulong r = BitOperations.RotateLeft(R[op->A], op->C); R[op->A] = r; Flags.SetCarryOverflow(s, (r & 1) != 0, ((r ^ (r >> 63)) & 1) != 0); op++; continue; }
+                case OpCode.Ror32I: { uint r = BitOperations.RotateRight((uint)R[op->A], op->C); R[op->A] = r; Flags.SetCarryOverflow(s, (int)r < 0, (int)(r ^ (r << 1)) < 0); op++; continue; }
+                case OpCode.Ror64I: { ulong r = BitOperations.RotateRight(R[op->A], op->C); R[op->A] = r; Flags.SetCarryOverflow(s, (long)r < 0, (long)(r ^ (r << 1)) < 0); op++; continue; }
 
                 case OpCode.ImulRR32: { long p = (long)(int)R[op->A] * (int)R[op->B]; R[op->A] = (uint)p; SetImul32(s, p); op++; continue; }
                 case OpCode.ImulRI32: { long p = (long)(int)R[op->B] * (int)op->Imm; R[op->A] = (uint)p; SetImul32(s, p); op++; continue; }

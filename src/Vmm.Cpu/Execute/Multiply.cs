@@ -19,6 +19,12 @@ internal static unsafe class Multiply
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static long Signed(long a, long b, out long low)
     {
+        if ((int)a == a && (int)b == b)
+        {
+            low = a * b;
+            return low >> 63;
+        }
+
         ulong high = Unsigned((ulong)a, (ulong)b, out ulong product);
         low = (long)product;
         return (long)high - ((a >> 63) & b) - ((b >> 63) & a);
