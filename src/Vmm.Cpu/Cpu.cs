@@ -719,7 +719,11 @@ internal sealed unsafe class Cpu : IDisposable
         {
             _fault = new Fault
             {
-                Active = true, Vector = events.ExceptionVector, HasErrorCode = events.ExceptionHasErrorCode, ErrorCode = events.ExceptionErrorCode, Address = S->Cr2,
+                Active = true,
+                Vector = events.ExceptionVector,
+                HasErrorCode = events.ExceptionHasErrorCode,
+                ErrorCode = events.ExceptionErrorCode,
+                Address = S->Cr2,
             };
             return DeliverFault();
         }

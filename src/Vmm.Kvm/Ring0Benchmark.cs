@@ -75,7 +75,8 @@ internal static unsafe class Ring0Benchmark
             Volatile.Write(ref run->ImmediateExit, 1);
             Interlocked.MemoryBarrier();
             KickSignal.Send(threadId);
-        }) { IsBackground = true };
+        })
+        { IsBackground = true };
         watchdog.Start();
         try
         {

@@ -109,9 +109,21 @@ internal static unsafe class InstructionTable
                 e.MemoryHandler(&IntegerFamily.Bound, i, Emitter.OperandSize(i, 0) * 2, false, a: Emitter.Gpr(i.Op0Register), size: Emitter.OperandSize(i, 0));
                 return true;
             case Mnemonic.Xlatb: return EmitXlat(e, i);
-            case Mnemonic.Nop: case Mnemonic.Pause: case Mnemonic.Endbr64: case Mnemonic.Endbr32: case Mnemonic.Fnop:
-            case Mnemonic.Lfence: case Mnemonic.Sfence: case Mnemonic.Reservednop:
-            case Mnemonic.Prefetchnta: case Mnemonic.Prefetcht0: case Mnemonic.Prefetcht1: case Mnemonic.Prefetcht2: case Mnemonic.Prefetchw: case Mnemonic.Prefetch: case Mnemonic.Prefetchwt1:
+            case Mnemonic.Nop:
+            case Mnemonic.Pause:
+            case Mnemonic.Endbr64:
+            case Mnemonic.Endbr32:
+            case Mnemonic.Fnop:
+            case Mnemonic.Lfence:
+            case Mnemonic.Sfence:
+            case Mnemonic.Reservednop:
+            case Mnemonic.Prefetchnta:
+            case Mnemonic.Prefetcht0:
+            case Mnemonic.Prefetcht1:
+            case Mnemonic.Prefetcht2:
+            case Mnemonic.Prefetchw:
+            case Mnemonic.Prefetch:
+            case Mnemonic.Prefetchwt1:
                 return EmitNothing(e, i);
             case Mnemonic.Mfence: e.Handler(&SystemFamily.Mfence); return true;
         }

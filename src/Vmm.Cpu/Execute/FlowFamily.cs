@@ -15,15 +15,24 @@ internal static unsafe class FlowFamily
     {
         switch (i.Mnemonic)
         {
-            case Mnemonic.Loop: case Mnemonic.Loope: case Mnemonic.Loopne: case Mnemonic.Jrcxz: case Mnemonic.Jecxz: case Mnemonic.Jcxz:
+            case Mnemonic.Loop:
+            case Mnemonic.Loope:
+            case Mnemonic.Loopne:
+            case Mnemonic.Jrcxz:
+            case Mnemonic.Jecxz:
+            case Mnemonic.Jcxz:
                 EmitLoop(e, i);
                 return true;
             case Mnemonic.Push: return EmitPush(e, i);
             case Mnemonic.Pop: return EmitPop(e, i);
-            case Mnemonic.Pushf: case Mnemonic.Pushfd: case Mnemonic.Pushfq:
+            case Mnemonic.Pushf:
+            case Mnemonic.Pushfd:
+            case Mnemonic.Pushfq:
                 e.Handler(&PushFlags, size: StackSize(i));
                 return true;
-            case Mnemonic.Popf: case Mnemonic.Popfd: case Mnemonic.Popfq:
+            case Mnemonic.Popf:
+            case Mnemonic.Popfd:
+            case Mnemonic.Popfq:
                 e.EndHandler(&PopFlags, size: StackSize(i));
                 return true;
             case Mnemonic.Enter:
@@ -42,7 +51,9 @@ internal static unsafe class FlowFamily
             case Mnemonic.Retf:
                 e.EndHandler(&FarTransfer.Return, imm: i.OpCount == 1 ? i.Immediate16 : 0, size: StackSize(i));
                 return true;
-            case Mnemonic.Iret: case Mnemonic.Iretd: case Mnemonic.Iretq:
+            case Mnemonic.Iret:
+            case Mnemonic.Iretd:
+            case Mnemonic.Iretq:
                 e.EndHandler(&FarTransfer.InterruptReturn, size: StackSize(i));
                 return true;
             default:
@@ -55,10 +66,12 @@ internal static unsafe class FlowFamily
     {
         switch (i.Mnemonic)
         {
-            case Mnemonic.Pusha: case Mnemonic.Pushad:
+            case Mnemonic.Pusha:
+            case Mnemonic.Pushad:
                 e.Handler(&PushAll, size: StackSize(i));
                 return true;
-            case Mnemonic.Popa: case Mnemonic.Popad:
+            case Mnemonic.Popa:
+            case Mnemonic.Popad:
                 e.Handler(&PopAll, size: StackSize(i));
                 return true;
             default:

@@ -84,7 +84,10 @@ internal static unsafe class SystemFamily
                 if (!e.Is64) return false;
                 e.Handler(&Swapgs);
                 return true;
-            case Mnemonic.Rdfsbase: case Mnemonic.Rdgsbase: case Mnemonic.Wrfsbase: case Mnemonic.Wrgsbase:
+            case Mnemonic.Rdfsbase:
+            case Mnemonic.Rdgsbase:
+            case Mnemonic.Wrfsbase:
+            case Mnemonic.Wrgsbase:
                 return cpu.Features.FsGsBase && EmitFsGsBase(e, i);
             case Mnemonic.Syscall: e.EndHandler(&FarTransfer.Syscall); return true;
             case Mnemonic.Sysret: case Mnemonic.Sysretq: e.EndHandler(&FarTransfer.Sysret, size: i.Code == Code.Sysretq ? 8 : 4); return true;

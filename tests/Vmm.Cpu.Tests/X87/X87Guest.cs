@@ -22,7 +22,14 @@ internal sealed unsafe class X87Guest : IDisposable
         SegmentState data = new(0x10, 0, uint.MaxValue, common | SegmentAttributes.DB | (SegmentAttributes)3);
         VcpuState state = new()
         {
-            Cr0 = cr0, Cs = new SegmentState(8, 0, uint.MaxValue, common | codeSize | (SegmentAttributes)11), Ss = data, Ds = data, Es = data, Fs = data, Gs = data, Rip = Code,
+            Cr0 = cr0,
+            Cs = new SegmentState(8, 0, uint.MaxValue, common | codeSize | (SegmentAttributes)11),
+            Ss = data,
+            Ds = data,
+            Es = data,
+            Fs = data,
+            Gs = data,
+            Rip = Code,
         };
         StateCodec.Apply(Cpu, state);
         Memory = (byte*)_memory.Memory.Regions[0].HostAddress;

@@ -96,7 +96,10 @@ internal static unsafe class GuestLayout
         s->IdtLimit = 0;
         s->Ldtr = new SystemSegment
         {
-            Selector = LdtSelector, Attributes = SegmentAttributes.Present | LdtType, Base = GdtLinear + LdtOffset, Limit = ((uint)Locals.Length * 8) - 1,
+            Selector = LdtSelector,
+            Attributes = SegmentAttributes.Present | LdtType,
+            Base = GdtLinear + LdtOffset,
+            Limit = ((uint)Locals.Length * 8) - 1,
         };
         s->Tr = default;
         s->Cpl = 3;
