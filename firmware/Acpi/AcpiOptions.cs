@@ -60,6 +60,9 @@ public sealed record AcpiOptions
     /// <summary>Serial ports to name.</summary>
     public IReadOnlyList<AcpiSerialPort> SerialPorts { get; init; } = [];
 
-    /// <summary>Further devices under \_SB, such as a PCI root.</summary>
+    /// <summary>The PCI root; null where there is none.</summary>
+    public AcpiPciRoot? PciRoot { get; init; }
+
+    /// <summary>Further devices under \_SB.</summary>
     public IReadOnlyList<IAmlContributor> Contributors { get; init; } = [];
 }

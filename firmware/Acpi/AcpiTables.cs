@@ -34,7 +34,9 @@ public static class AcpiTables
         uint dsdt = Add(image, Dsdt.Build(options));
         uint fadt = Add(image, Fadt.Build(options, facs, dsdt));
         uint madt = Add(image, Madt.Build(options));
-        uint xsdt = Add(image, new AcpiTable("XSDT", 1).Append((ulong)fadt).Append((ulong)madt).Close());
+        AcpiTable index = new AcpiTable("XSDT", 1).Append((ulong)fadt).Append((ulong)madt);
+        if (options.PciRoot is { } root) index.Append((ulong)Add(image, Mcfg.Build(root)));
+        uint xsdt = Add(image, index.Close());
         if (image.Count > RoomBytes)
             throw new BootException($"ACPI tables: they take {image.Count} bytes for {options.VcpuCount} vCPUs, there is room for {RoomBytes}");
         byte[] result = [.. image];

@@ -22,6 +22,7 @@ internal static class Dsdt
             foreach (AcpiSerialPort port in options.SerialPorts) AddSerialPort(bus, port);
             if (options.PvPanicPort is { } panic) AddPorts(bus, "PEVT", "QEMU0001", panic, 1);
             if (options.FwCfgPort is { } fwCfg) AddPorts(bus, "FWCF", "QEMU0002", fwCfg, FwCfgPorts);
+            options.PciRoot?.Contribute(bus);
             foreach (IAmlContributor contributor in options.Contributors) contributor.Contribute(bus);
         });
         return new AcpiTable("DSDT", Revision).Append(aml.Bytes).Close();

@@ -11,6 +11,15 @@ public sealed class ResourceTemplate
     private const byte EndTag = 0x79;
     private const byte Memory32FixedTag = 0x86;
     private const byte ExtendedInterruptTag = 0x89;
+    private const byte DWordSpaceTag = 0x87;
+    private const byte WordSpaceTag = 0x88;
+    private const byte QWordSpaceTag = 0x8a;
+    private const byte MemorySpace = 0;
+    private const byte PortSpace = 1;
+    private const byte BusNumberSpace = 2;
+    private const byte MinimumAndMaximumFixed = 0xc;
+    private const byte ReadWriteMemory = 1;
+    private const byte EntirePortRange = 3;
     private const byte Decode16 = 1;
     private const byte ResourceConsumer = 1;
     private const byte LevelActiveHigh = 0;
@@ -57,6 +66,48 @@ public sealed class ResourceTemplate
         _bytes.Write(bytes);
         return this;
     }
+
+    /// <summary>Bus numbers that a bridge passes on (§6.4.3.5.3).</summary>
+    public ResourceTemplate BusNumbers(byte first, byte last) => WordSpace(BusNumberSpace, 0, first, last);
+
+    /// <summary>Ports that a bridge passes on (§6.4.3.5.3).</summary>
+    public ResourceTemplate PortWindow(ushort first, ushort last) => WordSpace(PortSpace, EntirePortRange, first, last);
+
+    /// <summary>Memory that a bridge passes on, in the doubleword form below 4 GiB and the quadword form above (§6.4.3.5.1, §6.4.3.5.2).</summary>
+    public ResourceTemplate MemoryWindow(ulong start, ulong sizeBytes)
+    {
+        if (sizeBytes == 0 || start > ulong.MaxValue - (sizeBytes - 1)) throw new ArgumentOutOfRangeException(nameof(sizeBytes), sizeBytes, "a memory window is not empty and does not wrap");
+        ulong last = start + sizeBytes - 1;
+        bool isWide = last > uint.MaxValue;
+        Begin(isWide ? QWordSpaceTag : DWordSpaceTag, 3 + 5 * (isWide ? sizeof(ulong) : sizeof(uint)), MemorySpace, ReadWriteMemory);
+        Span<byte> bytes = stackalloc byte[sizeof(ulong)];
+        foreach (ulong value in (ReadOnlySpan<ulong>)[0, start, last, 0, sizeBytes])
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
+            _bytes.Write(bytes[..(isWide ? sizeof(ulong) : sizeof(uint))]);
+        }
+
+        return this;
+    }
+
+    private ResourceTemplate WordSpace(byte type, byte typeFlags, ushort first, ushort last)
+    {
+        // The length of the whole space does not fit its field.
+        if (last < first || last - first == ushort.MaxValue) throw new ArgumentOutOfRangeException(nameof(last), last, "a window is not empty and not everything");
+        Begin(WordSpaceTag, 3 + 5 * sizeof(ushort), type, typeFlags);
+        Span<byte> bytes = stackalloc byte[sizeof(ushort)];
+        foreach (ushort value in (ReadOnlySpan<ushort>)[0, first, last, 0, (ushort)(last - first + 1)])
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes, value);
+            _bytes.Write(bytes);
+        }
+
+        return this;
+    }
+
+    // An address space descriptor: a producer with fixed bounds.
+    private void Begin(byte tag, int contentBytes, byte type, byte typeFlags)
+        => _bytes.Write((ReadOnlySpan<byte>)[tag, (byte)contentBytes, 0, type, MinimumAndMaximumFixed, typeFlags]);
 
     /// <summary>Ends the template; a checksum of 0 means "not used".</summary>
     internal ReadOnlySpan<byte> Close()

@@ -39,6 +39,21 @@ public sealed class GuestDriver(int vcpu = 0)
         Mmio.Write(address, data, vcpu);
     }
 
+    public ulong Load(ulong address, int width)
+    {
+        Span<byte> data = stackalloc byte[8];
+        data.Clear();
+        Mmio.Read(address, data[..width], vcpu);
+        return BinaryPrimitives.ReadUInt64LittleEndian(data);
+    }
+
+    public void Store(ulong address, ulong value, int width)
+    {
+        Span<byte> data = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(data, value);
+        Mmio.Write(address, data[..width], vcpu);
+    }
+
     private uint In(ushort port, int width)
     {
         Span<byte> data = stackalloc byte[4];

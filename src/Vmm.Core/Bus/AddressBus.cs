@@ -49,14 +49,21 @@ public sealed class AddressBus
             throw new ArgumentException($"{Name} range 0x{start:x}+0x{sizeBytes:x} of {name} is empty or leaves the space");
         lock (_change)
         {
-            foreach (Mapping other in _mappings)
-            {
-                if (start <= other.Start + (other.Size - 1) && other.Start <= start + (sizeBytes - 1))
-                    throw new ArgumentException($"{Name} range 0x{start:x}+0x{sizeBytes:x} of {name} overlaps {other.Name} at 0x{other.Start:x}");
-            }
+            if (Overlapping(start, sizeBytes) is { } other)
+                throw new ArgumentException($"{Name} range 0x{start:x}+0x{sizeBytes:x} of {name} overlaps {other.Name} at 0x{other.Start:x}");
+            Add(start, sizeBytes, device, region, name);
+        }
+    }
 
-            object gate = _mappings.FirstOrDefault(m => ReferenceEquals(m.Device, device))?.Gate ?? new object();
-            _mappings = [.. _mappings.Append(new Mapping(start, sizeBytes, device, region, name, gate)).OrderBy(m => m.Start)];
+    /// <summary>As <see cref="Attach"/>, for a range that the guest chose: false when it is empty, leaves the space or overlaps another.</summary>
+    public bool TryAttach(ulong start, ulong sizeBytes, IBusDevice device, int region, string name)
+    {
+        if (sizeBytes == 0 || start > _limit || sizeBytes - 1 > _limit - start) return false;
+        lock (_change)
+        {
+            if (Overlapping(start, sizeBytes) is not null) return false;
+            Add(start, sizeBytes, device, region, name);
+            return true;
         }
     }
 
@@ -104,6 +111,22 @@ public sealed class AddressBus
         if (result == BusResult.Ok) return true;
         Report(mapping, result, address, data.Length, "write to");
         return false;
+    }
+
+    private Mapping? Overlapping(ulong start, ulong sizeBytes)
+    {
+        foreach (Mapping other in _mappings)
+        {
+            if (start <= other.Start + (other.Size - 1) && other.Start <= start + (sizeBytes - 1)) return other;
+        }
+
+        return null;
+    }
+
+    private void Add(ulong start, ulong sizeBytes, IBusDevice device, int region, string name)
+    {
+        object gate = _mappings.FirstOrDefault(m => ReferenceEquals(m.Device, device))?.Gate ?? new object();
+        _mappings = [.. _mappings.Append(new Mapping(start, sizeBytes, device, region, name, gate)).OrderBy(m => m.Start)];
     }
 
     private Mapping? Find(ulong address, int count)

@@ -49,6 +49,22 @@ public sealed unsafe class GuestMemory
     /// <summary>Names the software CPU that wants to hear of writes to pages marked <see cref="PageFlags.Code"/>.</summary>
     public void SetCodeObserver(ICodePageObserver? observer) => _codeObserver = observer;
 
+    /// <summary>Whether every byte of a range is memory, and none of it ROM where it is to be written. An empty range is.</summary>
+    public bool Contains(GuestAddress from, ulong sizeBytes, bool forWrite)
+    {
+        ulong at = from.Value;
+        while (sizeBytes != 0)
+        {
+            int region = Find(at);
+            if (region < 0 || (forWrite && _regions[region].IsReadOnly)) return false;
+            ulong part = Math.Min(sizeBytes, _regions[region].End - at);
+            sizeBytes -= part;
+            at += part;
+        }
+
+        return true;
+    }
+
     /// <summary>Copies host bytes into the guest. ROM can be filled this way too. False when any byte lies outside memory; nothing is written then.</summary>
     public bool TryCopyIn(GuestAddress to, ReadOnlySpan<byte> bytes)
     {

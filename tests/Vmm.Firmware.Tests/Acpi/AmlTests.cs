@@ -74,5 +74,17 @@ public class AmlTests
     public void Resources_MemoryAndInterrupt_Descriptors()
         => Assert.EndsWith("8609000100000dd000100000" + "890600010114000000" + "7900", Hex(new Aml().Resources(r => r.Memory32(0xd00d0000, 0x1000).Interrupt(20))), StringComparison.Ordinal);
 
+    [Fact]
+    public void Resources_Windows_AddressSpaceDescriptors()
+    {
+        string hex = Hex(new Aml().Resources(r => r.BusNumbers(0, 0).PortWindow(0xd00, 0xffff).MemoryWindow(0xc000_0000, 0x2000_0000).MemoryWindow(0x80_0000_0000, 0x1000)));
+        Assert.Equal(
+            "880d00020c00" + "00000000000000000100"
+            + "880d00010c03" + "0000000dffff000000f3"
+            + "871700000c01" + "00000000" + "000000c0" + "ffffffdf" + "00000000" + "00000020"
+            + "8a2b00000c01" + "0000000000000000" + "0000000080000000" + "ff0f000080000000" + "0000000000000000" + "0010000000000000"
+            + "7900", hex[10..]);
+    }
+
     private static string Hex(Aml aml) => Convert.ToHexStringLower(aml.Bytes);
 }

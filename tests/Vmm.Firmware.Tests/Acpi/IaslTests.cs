@@ -6,6 +6,16 @@ namespace Vmm.Firmware.Tests.Acpi;
 /// <summary>ACPICA's own tool reads the tables: disassembled and compiled again they give the same AML, without an error.</summary>
 public sealed class IaslTests : IDisposable
 {
+    private static readonly AcpiPciRoot Root = new()
+    {
+        EcamAddress = 0xe000_0000,
+        Memory32Start = 0xc000_0000,
+        Memory32Bytes = 0x2000_0000,
+        Memory64Start = 0x80_0000_0000,
+        Memory64Bytes = 0x40_0000_0000,
+        LinkGsis = [16, 17, 18, 19],
+    };
+
     private readonly DirectoryInfo _room = Directory.CreateTempSubdirectory("vmm-iasl");
 
     public void Dispose() => _room.Delete(recursive: true);
@@ -21,6 +31,7 @@ public sealed class IaslTests : IDisposable
             SerialPorts = [new AcpiSerialPort(1, 0x3f8, 4), new AcpiSerialPort(2, 0x2f8, 3)],
             PvPanicPort = 0x505,
             FwCfgPort = 0x510,
+            PciRoot = Root,
             Contributors = [new EveryObject()],
         };
         byte[] dsdt = Dsdt.Build(options);
@@ -36,10 +47,16 @@ public sealed class IaslTests : IDisposable
     [IaslTheory]
     [InlineData("FACP")]
     [InlineData("APIC")]
+    [InlineData("MCFG")]
     public void DataTable_Disassembled_NoComplaint(string signature)
     {
         AcpiOptions options = new() { VcpuCount = 300, Gpe0Port = 0x620 };
-        byte[] table = signature == "FACP" ? Fadt.Build(options, 0xe0040, 0xe0080) : Madt.Build(options);
+        byte[] table = signature switch
+        {
+            "FACP" => Fadt.Build(options, 0xe0040, 0xe0080),
+            "APIC" => Madt.Build(options),
+            _ => Mcfg.Build(Root),
+        };
         File.WriteAllBytes(Path.Combine(_room.FullName, "table.aml"), table);
         string output = Run("-d", "table.aml");
         string text = File.ReadAllText(Path.Combine(_room.FullName, "table.dsl"));
