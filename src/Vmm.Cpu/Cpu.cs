@@ -19,7 +19,9 @@ namespace Vmm.Cpu;
 /// </summary>
 internal sealed unsafe class Cpu : IDisposable
 {
-    private const int MaxDeliveries = 3;
+    // The longest chain: an event, a contributory fault, a page fault, a double fault.
+    private const int MaxDeliveries = 4;
+    private const int MaxCodeRequests = 64;
 
     private readonly GuestMemory _memory;
     private readonly CodePages _codePages;
@@ -228,7 +230,8 @@ internal sealed unsafe class Cpu : IDisposable
             Mem.Tlb.FlushAll();
         }
 
-        bool step = code || (s->SystemFlags & Rflags.TF) != 0;
+        // A hit of a data breakpoint is reported right after its instruction, so those are executed one by one too.
+        bool step = code || data || (s->SystemFlags & Rflags.TF) != 0;
         if (step) Interlocked.Or(ref s->Pending, (int)Pending.SingleStep);
         else Interlocked.And(ref s->Pending, ~(int)Pending.SingleStep);
     }
@@ -261,6 +264,13 @@ internal sealed unsafe class Cpu : IDisposable
         lock (_sleep) Monitor.PulseAll(_sleep);
     }
 
+    /// <summary>INIT. Any thread. A start-up IPI from before it is void; one that comes after it counts, however late this CPU looks.</summary>
+    public void PostInit()
+    {
+        Interlocked.And(ref S->Pending, ~(int)Pending.Sipi);
+        Post(Pending.Init);
+    }
+
     /// <summary>Start-up IPI. Any thread.</summary>
     public void PostSipi(byte vector)
     {
@@ -271,8 +281,16 @@ internal sealed unsafe class Cpu : IDisposable
     /// <summary>Somebody wrote bytes that this CPU may have decoded. Any thread.</summary>
     public void PostCodeWritten(ulong physical, int bytes)
     {
-        _codeWritten.Enqueue((physical, bytes));
-        Interlocked.Or(ref S->Pending, (int)Pending.CodeRequests);
+        // A vCPU that sleeps for long must not pile them up: then everything decoded goes instead.
+        if (_codeWritten.Count < MaxCodeRequests)
+        {
+            _codeWritten.Enqueue((physical, bytes));
+            Interlocked.Or(ref S->Pending, (int)Pending.CodeRequests);
+        }
+        else
+        {
+            Interlocked.Or(ref S->Pending, (int)Pending.FlushBlocks);
+        }
     }
 
     /// <summary>Asks this CPU to drop its write translations, and waits until it has, or cannot be using them. Called on the thread of <paramref name="asker"/>.</summary>
@@ -460,15 +478,22 @@ internal sealed unsafe class Cpu : IDisposable
         {
             while (true)
             {
+                if (S->InterruptShadow != InterruptShadow.None && S->ShadowRip != S->Rip) S->InterruptShadow = InterruptShadow.None;
                 if (Volatile.Read(ref S->Pending) != 0 || S->Activity != VcpuActivity.Running)
                 {
                     if (Between() is { } exit) return exit;
                     if (S->Activity != VcpuActivity.Running) continue;
                 }
 
-                if (S->InterruptShadow != 0 || (S->Pending & (int)Pending.SingleStep) != 0) StepBetween();
+                if (S->InterruptShadow != InterruptShadow.None || (S->Pending & (int)Pending.SingleStep) != 0) StepBetween();
                 else Interpreter.Run(this, null);
-                if (_fault.Active && !DeliverFault()) return VcpuExit.TripleFault;
+                if (_fault.Active)
+                {
+                    // What an instruction touched that did not come to its end hit no breakpoint.
+                    if (!_fault.IsTrap && !_fault.IsSoftware) _debugTrap = 0;
+                    if (!DeliverFault()) return VcpuExit.TripleFault;
+                }
+
                 if (ExitRequest is { } request)
                 {
                     ExitRequest = null;
@@ -500,22 +525,21 @@ internal sealed unsafe class Cpu : IDisposable
     /// <summary>One instruction, its fault left in <see cref="Fault"/> (tests).</summary>
     public void Execute1()
     {
-        int wasStepping = S->Pending & (int)Pending.SingleStep;
-        Interlocked.Or(ref S->Pending, (int)Pending.SingleStep);
+        Interlocked.Or(ref S->Pending, (int)Pending.StepOnce);
         Block* block = FetchOne();
         if (block != null) Interpreter.Run(this, block);
-        if (wasStepping == 0) Interlocked.And(ref S->Pending, ~(int)Pending.SingleStep);
+        Interlocked.And(ref S->Pending, ~(int)Pending.StepOnce);
     }
 
     /// <summary>One instruction while TF, breakpoints or an interrupt shadow ask for it.</summary>
     private void StepBetween()
     {
         CpuState* s = S;
-        byte shadow = s->InterruptShadow;
-        s->InterruptShadow = 0;
+        InterruptShadow shadow = s->InterruptShadow;
+        s->InterruptShadow = InterruptShadow.None;
         bool trace = (s->SystemFlags & Rflags.TF) != 0;
         bool resume = (s->SystemFlags & Rflags.RF) != 0;
-        if (!resume && shadow == 0 && CodeBreakpoint())
+        if (!resume && shadow != InterruptShadow.MovSs && CodeBreakpoint())
         {
             Raise(Vector.DB);
             return;
@@ -527,7 +551,7 @@ internal sealed unsafe class Cpu : IDisposable
         bool repeats = s->Rip == before && !_fault.Active;
         if (resume && repeats) s->SystemFlags |= Rflags.RF;
         if (_fault.Active) return;
-        if (trace) PostDebugTrap(1UL << 14);
+        if (trace && s->InterruptShadow != InterruptShadow.MovSs) PostDebugTrap(1UL << 14);
     }
 
     private bool CodeBreakpoint()
@@ -585,7 +609,7 @@ internal sealed unsafe class Cpu : IDisposable
                 continue;
             }
 
-            if ((pending & Pending.Sipi) != 0) Interlocked.And(ref s->Pending, ~(int)Pending.Sipi);
+            if ((pending & Pending.Sipi) != 0 && !DropSipi()) continue;
             if ((pending & Pending.Injected) != 0)
             {
                 Interlocked.And(ref s->Pending, ~(int)Pending.Injected);
@@ -593,7 +617,7 @@ internal sealed unsafe class Cpu : IDisposable
                 continue;
             }
 
-            if (_debugTrap != 0 && (pending & Pending.Trap) != 0)
+            if (_debugTrap != 0 && (pending & Pending.Trap) != 0 && s->InterruptShadow != InterruptShadow.MovSs)
             {
                 Interlocked.And(ref s->Pending, ~(int)Pending.Trap);
                 s->Dr6 |= _debugTrap;
@@ -604,8 +628,8 @@ internal sealed unsafe class Cpu : IDisposable
                 continue;
             }
 
-            Interlocked.And(ref s->Pending, ~(int)Pending.Trap);
-            if (s->InterruptShadow == 0 && (pending & Pending.Nmi) != 0 && s->NmiBlocked == 0)
+            if (_debugTrap == 0) Interlocked.And(ref s->Pending, ~(int)Pending.Trap);
+            if (s->InterruptShadow == InterruptShadow.None && (pending & Pending.Nmi) != 0 && s->NmiBlocked == 0)
             {
                 Interlocked.And(ref s->Pending, ~(int)Pending.Nmi);
                 s->Activity = VcpuActivity.Running;
@@ -615,7 +639,7 @@ internal sealed unsafe class Cpu : IDisposable
                 continue;
             }
 
-            if (s->InterruptShadow == 0 && (s->SystemFlags & Rflags.IF) != 0 && (pending & Pending.Interrupt) != 0)
+            if (s->InterruptShadow == InterruptShadow.None && (s->SystemFlags & Rflags.IF) != 0 && (pending & Pending.Interrupt) != 0)
             {
                 // Cleared before the look, so that an interrupt that comes meanwhile sets it again.
                 Interlocked.And(ref s->Pending, ~(int)Pending.Interrupt);
@@ -652,6 +676,15 @@ internal sealed unsafe class Cpu : IDisposable
         }
     }
 
+    // A start-up IPI for a CPU that does not wait for it. False: an INIT came meanwhile, and perhaps the IPI after it.
+    private bool DropSipi()
+    {
+        int before = Interlocked.And(ref S->Pending, ~(int)Pending.Sipi);
+        if ((before & (int)Pending.Init) == 0) return true;
+        Interlocked.Or(ref S->Pending, before & (int)Pending.Sipi);
+        return false;
+    }
+
     /// <summary>Sets RFLAGS but for the status flags, and whatever hangs on them: stepping, the TLB in force, waiting interrupts.</summary>
     public void SetSystemFlags(uint flags)
     {
@@ -663,6 +696,13 @@ internal sealed unsafe class Cpu : IDisposable
         if ((changed & Rflags.VM) != 0) UpdateMode();
         else if ((changed & Rflags.AC) != 0) UpdateTlbWay();
         if ((changed & flags & Rflags.IF) != 0) Undefer(Pending.Interrupt);
+    }
+
+    /// <summary>STI, MOV SS: the next instruction runs before any interrupt.</summary>
+    public void BeginShadow(InterruptShadow shadow)
+    {
+        S->InterruptShadow = shadow;
+        S->ShadowRip = S->Rip;
     }
 
     /// <summary>IRET: NMIs are open again.</summary>
@@ -754,8 +794,11 @@ internal sealed unsafe class Cpu : IDisposable
             if (Delivery.Deliver(this, fault)) return true;
             if (!_fault.Active) return false;
             if (first == Vector.DF) return false;
-            if (Delivery.MakesDoubleFault(first, fault.IsExternal, _fault.Vector))
+            // INT n was not carried out: what comes next finds the processor at it, not behind it.
+            if (fault.IsSoftware) S->Rip = fault.InstructionRip;
+            if (Delivery.MakesDoubleFault(first, fault.IsExternal || fault.IsSoftware, _fault.Vector))
             {
+                if (_fault.Vector == Vector.PF) S->Cr2 = _fault.Address;
                 _fault = new Fault { Active = true, Vector = Vector.DF, HasErrorCode = true };
             }
 
@@ -785,7 +828,9 @@ internal sealed unsafe class Cpu : IDisposable
         state.Xsave.CopyTo(fresh.Xsave, 0);
         fresh.Msrs.AddRange(state.Msrs);
         fresh.Gpr[Reg.Rdx] = Cpuid.Lookup(1, 0).Eax;
+        int sipi = Volatile.Read(ref S->Pending) & (int)Pending.Sipi;
         StateCodec.Apply(this, fresh);
+        Interlocked.Or(ref S->Pending, sipi);
         Apic?.Init();
         if (Apic is not null && (Apic.ApicBase & 0x100) != 0)
         {

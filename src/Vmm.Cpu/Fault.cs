@@ -17,6 +17,9 @@ internal struct Fault
     /// <summary>INT n, INT3, INTO: gate privilege is checked and RIP points behind the instruction.</summary>
     public bool IsSoftware;
 
+    /// <summary>Where the instruction of a software interrupt stands.</summary>
+    public ulong InstructionRip;
+
     /// <summary>A trap, delivered after the instruction: RIP is left as it is.</summary>
     public bool IsTrap;
 

@@ -48,7 +48,7 @@ public sealed class SoftwareVcpu : IVcpu, IVcpuSignals
     public void Nmi() => Cpu.Post(Pending.Nmi);
 
     /// <inheritdoc/>
-    public void Init() => Cpu.Post(Pending.Init);
+    public void Init() => Cpu.PostInit();
 
     /// <inheritdoc/>
     public void Sipi(byte vector) => Cpu.PostSipi(vector);

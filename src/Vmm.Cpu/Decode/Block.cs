@@ -5,6 +5,9 @@ namespace Vmm.Cpu.Decode;
 /// <summary>Decoded instructions of one physical page, in the decode arena; the steps follow the header.</summary>
 internal unsafe struct Block
 {
+    /// <summary><see cref="Physical"/> of a block that is used once and not kept: nothing may link to it.</summary>
+    public const ulong NotKept = ulong.MaxValue;
+
     /// <summary>Physical address of the first byte.</summary>
     public ulong Physical;
 

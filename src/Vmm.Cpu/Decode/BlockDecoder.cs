@@ -50,8 +50,9 @@ internal sealed unsafe class BlockDecoder
     /// <summary>Decodes one instruction into a block that is not kept. False when the bytes end before the instruction does.</summary>
     public bool DecodeOne(Block* block, byte* bytes, int count, CpuMode mode)
     {
-        *block = default;
-        return Fill(block, bytes, count, mode, 1, Emitter.MaxOpsPerInstruction) != 0;
+        int length = Fill(block, bytes, count, mode, 1, Emitter.MaxOpsPerInstruction);
+        block->Physical = Block.NotKept;
+        return length != 0;
     }
 
     private int Fill(Block* block, byte* host, int room, CpuMode mode, int maxInstructions, int maxOps)

@@ -11,6 +11,7 @@ internal sealed class CodePages : ICodePageObserver
     private readonly Lock _gate = new();
     private readonly Dictionary<ulong, ulong> _users = [];
     private volatile Cpu[] _cpus = [];
+    private int _claiming;
 
     /// <summary>At most 64 vCPUs: one bit each.</summary>
     public const int MaxCpus = 64;
@@ -34,13 +35,17 @@ internal sealed class CodePages : ICodePageObserver
             _users.TryGetValue(page, out ulong users);
             _users[page] = users | (1UL << cpu.Index);
             AtomicFlags.Set(ref *flags, (byte)PageFlags.Code);
-            if (users != 0) return;
+            // Listed already, so that nobody can store to it unseen; unless the first claim is still waiting for that.
+            if (users != 0 && _claiming == 0) return;
+            _claiming++;
         }
 
         foreach (Cpu other in _cpus)
         {
             if (!ReferenceEquals(other, cpu)) other.PostDropWrites(cpu);
         }
+
+        lock (_gate) _claiming--;
     }
 
     /// <summary>Takes a vCPU off a page's list.</summary>

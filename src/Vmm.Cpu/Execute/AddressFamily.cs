@@ -28,10 +28,16 @@ internal static unsafe class AddressFamily
     /// <summary>Judges an access of <paramref name="size"/> bytes at an offset of a segment (Intel SDM vol. 3 §5.3); raises #GP or #SS.</summary>
     public static bool Check(Cpu cpu, int segment, uint offset, int size, bool write)
     {
-        ref SegmentCache cache = ref CpuState.Segments(cpu.S)[segment];
+        bool real = (cpu.S->Mode & (CpuMode.Real | CpuMode.Virtual8086)) != 0;
+        return Allows(CpuState.Segments(cpu.S)[segment], real, offset, size, write) || cpu.Raise(segment == Seg.Ss ? Vector.SS : Vector.GP, 0);
+    }
+
+    /// <summary>The judgement of <see cref="Check"/> for any segment, without raising.</summary>
+    public static bool Allows(in SegmentCache cache, bool real, uint offset, int size, bool write)
+    {
         uint last = offset + (uint)Math.Max(size, 1) - 1;
         bool ok;
-        if ((cpu.S->Mode & (CpuMode.Real | CpuMode.Virtual8086)) != 0)
+        if (real)
         {
             ok = last >= offset && last <= cache.Limit;
         }
@@ -60,6 +66,6 @@ internal static unsafe class AddressFamily
             ok = right && inside;
         }
 
-        return ok || cpu.Raise(segment == Seg.Ss ? Vector.SS : Vector.GP, 0);
+        return ok;
     }
 }

@@ -29,7 +29,7 @@ internal static unsafe class Delivery
     {
         CpuState* s = cpu.S;
         if (fault.Vector == Vector.PF && fault.HasErrorCode) s->Cr2 = fault.Address;
-        s->InterruptShadow = 0;
+        s->InterruptShadow = InterruptShadow.None;
         if ((s->Mode & CpuMode.Real) != 0) return DeliverReal(cpu, fault.Vector);
         if (fault.IsSoftware && (s->SystemFlags & Rflags.VM) != 0 && (s->SystemFlags & Rflags.IOPL) != Rflags.IOPL && fault.Vector is not Vector.BP and not Vector.OF)
             return cpu.RaiseGp();
@@ -177,8 +177,8 @@ internal static unsafe class Delivery
         bool ok = (selector & SegmentFamily.RplMask) == cpl && descriptor.Dpl == cpl && !descriptor.IsSystem && !descriptor.IsCode && descriptor.IsWritableOrReadable;
         if (!ok) return cpu.Raise(Vector.TS, error);
         if (!descriptor.Present) return cpu.Raise(Vector.SS, error);
-        ulong mask = descriptor.IsBig ? uint.MaxValue : 0xffffu;
-        stack = new StackCursor(cpu, descriptor.Base32, esp, mask, cpl == 3 ? SoftTlb.User : SoftTlb.Supervisor);
+        if (!SegmentFamily.SetAccessed(cpu, descriptor)) return false;
+        stack = new StackCursor(cpu, descriptor, selector, esp, cpl == 3 ? SoftTlb.User : SoftTlb.Supervisor);
         return true;
     }
 

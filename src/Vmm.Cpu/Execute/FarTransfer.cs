@@ -149,7 +149,8 @@ internal static unsafe class FarTransfer
         uint flags = (Flags.Get(cpu.S) & ~changeable) | (value & changeable);
         Flags.SetStatus(cpu.S, flags);
         cpu.SetSystemFlags(flags & ~Rflags.Fixed);
-        if ((flags & Rflags.RF) != 0 && (cpu.S->Dr7 & 0xff) != 0) cpu.UpdateStepping();
+        // RF lasts for one instruction. Where nobody would look at it then, it is over now.
+        if ((cpu.S->Pending & (int)Pending.SingleStep) == 0) cpu.S->SystemFlags &= ~Rflags.RF;
     }
 
     private static bool ReturnToVirtual8086(Cpu cpu, ref StackCursor stack, ulong rip, ushort cs, uint flags)

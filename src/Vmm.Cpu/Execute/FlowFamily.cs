@@ -248,7 +248,7 @@ internal static unsafe class FlowFamily
             return false;
         }
 
-        if (op->A == Seg.Ss) cpu.S->InterruptShadow = 1;
+        if (op->A == Seg.Ss) cpu.BeginShadow(InterruptShadow.MovSs);
         return true;
     }
 

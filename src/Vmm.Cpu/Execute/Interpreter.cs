@@ -40,7 +40,7 @@ internal static unsafe class Interpreter
         if (link != null)
         {
             // Only a block that lies behind the same mapping as the branch may be linked to it.
-            if (((block->Physical ^ from->Physical) >> 12) == 0 && block->Mode == from->Mode) *link = block;
+            if (((block->Physical ^ from->Physical) >> 12) == 0 && block->Mode == from->Mode && block->Physical != Block.NotKept) *link = block;
             link = null;
         }
 

@@ -25,7 +25,7 @@ internal static unsafe class SegmentFamily
     public static bool MovToSegment(Cpu cpu, Op* op)
     {
         if (!Load(cpu, op->A, (ushort)cpu.S->R[op->B])) return false;
-        if (op->A == Seg.Ss) cpu.S->InterruptShadow = 1;
+        if (op->A == Seg.Ss) cpu.BeginShadow(InterruptShadow.MovSs);
         return true;
     }
 
@@ -108,6 +108,8 @@ internal static unsafe class SegmentFamily
     public static bool Set(Cpu cpu, int segment, ushort selector, in Descriptor d)
     {
         CpuState* s = cpu.S;
+        // Blocks near the end of code are judged when they are looked up, not when the jump cache finds them.
+        if (segment == Seg.Cs && CpuState.Segments(s)[segment].Limit != d.Limit) cpu.Blocks.FlushJumps();
         CpuState.Segments(s)[segment] = d.ToCache(selector);
         CpuState.Segments(s)[segment].Attributes |= SegmentAttributes.Accessed;
         // In 64-bit code the bases of CS, DS, ES and SS count as zero (Cpu keeps them so when the mode changes).
@@ -125,8 +127,13 @@ internal static unsafe class SegmentFamily
         s->R[Reg.SegmentBase + segment] = (ulong)selector << 4;
         if ((s->Mode & CpuMode.Virtual8086) == 0)
         {
-            // A load in real mode makes the segment usable data again, but keeps an "unreal" limit.
-            cache.Attributes &= ~SegmentAttributes.Unusable;
+            // A load in real mode keeps an "unreal" limit, but makes a segment that was emptied in protected mode plain data again.
+            if (cache.Is(SegmentAttributes.Unusable))
+            {
+                cache.Limit = 0xffff;
+                cache.Attributes = SegmentAttributes.Present | SegmentAttributes.S | SegmentAttributes.WritableOrReadable | SegmentAttributes.Accessed;
+            }
+
             return;
         }
 

@@ -13,6 +13,8 @@ internal unsafe struct StackCursor
     private readonly bool _flat;
     private readonly ulong _mask;
     private readonly int _way;
+    private readonly SegmentCache _inner;
+    private readonly bool _limited;
     private ulong _pointer;
 
     /// <summary>The current stack.</summary>
@@ -38,6 +40,14 @@ internal unsafe struct StackCursor
         _way = way;
     }
 
+    /// <summary>The stack of an inner privilege level of 32-bit code, with the limit of its segment.</summary>
+    public StackCursor(Cpu cpu, in Descriptor descriptor, ushort selector, ulong pointer, int way)
+        : this(cpu, descriptor.Base32, pointer, descriptor.IsBig ? uint.MaxValue : 0xffffu, way)
+    {
+        _inner = descriptor.ToCache(selector);
+        _limited = true;
+    }
+
     /// <summary>The stack pointer so far.</summary>
     public readonly ulong Pointer => _pointer;
 
@@ -45,6 +55,7 @@ internal unsafe struct StackCursor
     {
         ulong next = ((_pointer - (uint)size) & _mask) | (_pointer & ~_mask);
         if (!_flat && !AddressFamily.Check(_cpu, Seg.Ss, (uint)(next & _mask), size, true)) return false;
+        if (_limited && !AddressFamily.Allows(_inner, false, (uint)(next & _mask), size, true)) return _cpu.Raise(Vector.SS, (uint)(_inner.Selector & ~SegmentFamily.RplMask));
         ulong linear = Linear(next);
         if (_way < 0 ? !_cpu.Mem.TryWrite(linear, size, value, true) : !_cpu.Mem.TryWriteAs(_way, linear, size, value, true)) return false;
         _pointer = next;

@@ -223,7 +223,7 @@ internal static unsafe class SystemFamily
     {
         if (cpu.S->Cpl != 0) return cpu.RaiseGp();
         cpu.S->Activity = VcpuActivity.Halted;
-        cpu.S->InterruptShadow = 0;
+        cpu.S->InterruptShadow = InterruptShadow.None;
         return false;
     }
 
@@ -242,7 +242,7 @@ internal static unsafe class SystemFamily
         if (!MayChangeIf(s)) return cpu.RaiseGp();
         if ((s->SystemFlags & Rflags.IF) != 0) return true;
         cpu.SetSystemFlags(s->SystemFlags | Rflags.IF);
-        s->InterruptShadow = 1;
+        cpu.BeginShadow(InterruptShadow.Sti);
         return true;
     }
 
@@ -291,14 +291,14 @@ internal static unsafe class SystemFamily
     /// <summary>INT n; C is 1 for INT3 by its own opcode.</summary>
     public static bool Interrupt(Cpu cpu, Op* op)
     {
-        cpu.Fault = new Fault { Active = true, Vector = (byte)op->Imm, IsSoftware = true };
+        cpu.Fault = new Fault { Active = true, Vector = (byte)op->Imm, IsSoftware = true, InstructionRip = cpu.InstructionRip(op) };
         return false;
     }
 
     public static bool Into(Cpu cpu, Op* op)
     {
         if (!Flags.OF(cpu.S)) return true;
-        cpu.Fault = new Fault { Active = true, Vector = Vector.OF, IsSoftware = true };
+        cpu.Fault = new Fault { Active = true, Vector = Vector.OF, IsSoftware = true, InstructionRip = cpu.InstructionRip(op) };
         return false;
     }
 

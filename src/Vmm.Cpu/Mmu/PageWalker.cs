@@ -9,8 +9,17 @@ namespace Vmm.Cpu.Mmu;
 /// </summary>
 internal sealed unsafe class PageWalker(CpuState* state, GuestMemory memory, int physicalBits)
 {
+    // Another vCPU that rewrites entries all the time keeps a walk from its end; the fault that comes then is a spurious one.
+    private const int MaxAttempts = 1000;
+
+    // Bits of PAE entries above the address, but for NX: reserved outside long mode.
+    private const ulong PaeReserved = 0x7ff0_0000_0000_0000;
+
     private readonly CpuState* _s = state;
     private readonly ulong _reservedAddress = Pte.Address & ~((1UL << physicalBits) - 1);
+
+    // An entry changed between the look and the setting of its bits: the walk starts again.
+    private bool _stale;
 
     /// <summary>Translates one linear address.</summary>
     /// <param name="linear">Canonical linear address.</param>
@@ -31,9 +40,17 @@ internal sealed unsafe class PageWalker(CpuState* state, GuestMemory memory, int
         }
 
         bool pae = (s->Cr4 & Cr4.PAE) != 0;
-        return pae
-            ? WalkLong(linear, access, user, smapClosed, (s->Efer & Efer.LMA) != 0, ref found, out error)
-            : WalkLegacy((uint)linear, access, user, smapClosed, ref found, out error);
+        int attempts = MaxAttempts;
+        bool ok;
+        do
+        {
+            _stale = false;
+            ok = pae
+                ? WalkLong(linear, access, user, smapClosed, (s->Efer & Efer.LMA) != 0, ref found, out error)
+                : WalkLegacy((uint)linear, access, user, smapClosed, ref found, out error);
+        }
+        while (_stale && --attempts > 0);
+        return ok;
     }
 
     private bool WalkLong(ulong linear, Access access, bool user, bool smapClosed, bool fourLevel, ref Translation found, out PageFault error)
@@ -42,7 +59,7 @@ internal sealed unsafe class PageWalker(CpuState* state, GuestMemory memory, int
         bool nxe = (s->Efer & Efer.NXE) != 0;
         ulong rights = Pte.RW | Pte.US;
         bool noExecute = false;
-        ulong reserved = _reservedAddress | (nxe ? 0 : Pte.NX);
+        ulong reserved = _reservedAddress | (nxe ? 0 : Pte.NX) | (fourLevel ? 0 : PaeReserved);
         int level = fourLevel ? 4 : 3;
         ulong table = fourLevel ? s->Cr3 & Pte.Address : s->Cr3 & 0xffffffe0;
         while (true)
@@ -71,10 +88,10 @@ internal sealed unsafe class PageWalker(CpuState* state, GuestMemory memory, int
                 found.Physical = (entry & Pte.Address & ~mask) | (linear & mask);
                 found.Global = (entry & Pte.G) != 0 && (s->Cr4 & Cr4.PGE) != 0;
                 found.Large = large;
-                return Finish(entryPointer, entry, 8, rights, nxe && noExecute, access, user, smapClosed, ref found, out error);
+                return Finish(table + (index * 8), entryPointer, entry, 8, rights, nxe && noExecute, access, user, smapClosed, ref found, out error);
             }
 
-            if (!pdpte && (entry & Pte.A) == 0) SetBits(entryPointer, entry, Pte.A, 8, Pte.P);
+            if (!pdpte && (entry & Pte.A) == 0 && !SetBits(table + (index * 8), entryPointer, entry, Pte.A, 8)) return Fail(PageFault.None, access, user, out error);
             table = entry & Pte.Address;
             level--;
         }
@@ -95,20 +112,21 @@ internal sealed unsafe class PageWalker(CpuState* state, GuestMemory memory, int
             found.Physical = (pde & 0xffc00000) | ((ulong)((pde >> 13) & 0xff) << 32) | (linear & 0x3fffff);
             found.Global = global && (pde & Pte.G) != 0;
             found.Large = true;
-            return Finish((ulong*)pdePointer, pde, 4, pde, false, access, user, smapClosed, ref found, out error);
+            return Finish(directory, (ulong*)pdePointer, pde, 4, pde, false, access, user, smapClosed, ref found, out error);
         }
 
-        uint* ptePointer = (uint*)EntryPointer((pde & 0xfffff000) + (((linear >> 12) & 0x3ff) * 4));
+        ulong table = (pde & 0xfffff000) + (((linear >> 12) & 0x3ff) * 4);
+        uint* ptePointer = (uint*)EntryPointer(table);
         uint pte = ptePointer == null ? 0 : Volatile.Read(ref *ptePointer);
         if ((pte & Pte.P) == 0) return Fail(PageFault.None, access, user, out error);
-        if ((pde & Pte.A) == 0) SetBits((ulong*)pdePointer, pde, Pte.A, 4, Pte.P);
+        if ((pde & Pte.A) == 0 && !SetBits(directory, (ulong*)pdePointer, pde, Pte.A, 4)) return Fail(PageFault.None, access, user, out error);
         found.Physical = (pte & 0xfffff000) | (linear & 0xfff);
         found.Global = global && (pte & Pte.G) != 0;
-        return Finish((ulong*)ptePointer, pte, 4, pde & pte, false, access, user, smapClosed, ref found, out error);
+        return Finish(table, (ulong*)ptePointer, pte, 4, pde & pte, false, access, user, smapClosed, ref found, out error);
     }
 
     private bool Finish(
-        ulong* pointer, ulong entry, int entryBytes, ulong rights, bool noExecute, Access access, bool user, bool smapClosed, ref Translation found, out PageFault error)
+        ulong physical, ulong* pointer, ulong entry, int entryBytes, ulong rights, bool noExecute, Access access, bool user, bool smapClosed, ref Translation found, out PageFault error)
     {
         CpuState* s = _s;
         bool userPage = (rights & Pte.US) != 0;
@@ -119,7 +137,7 @@ internal sealed unsafe class PageWalker(CpuState* state, GuestMemory memory, int
         if (access == Access.Fetch) allowed &= executable;
         if (!allowed) return Fail(PageFault.P, access, user, out error);
         ulong wanted = Pte.A | (access == Access.Write ? Pte.D : 0);
-        if ((entry & wanted) != wanted) SetBits(pointer, entry, wanted, entryBytes, Pte.P);
+        if ((entry & wanted) != wanted && !SetBits(physical, pointer, entry, wanted, entryBytes)) return Fail(PageFault.None, access, user, out error);
         found.Writable = writable && ((entry | wanted) & Pte.D) != 0;
         found.Executable = executable && (!user || userPage);
         error = PageFault.None;
@@ -143,27 +161,18 @@ internal sealed unsafe class PageWalker(CpuState* state, GuestMemory memory, int
         return page == null ? null : (ulong*)(page + (physical & (GuestAddress.PageSize - 1)));
     }
 
-    // Another vCPU may change the entry at the same time; what it writes wins, and the bits are set only while the entry is the one that was judged.
-    private void SetBits(ulong* pointer, ulong seen, ulong bits, int entryBytes, ulong present)
+    // Another vCPU may change the entry at the same time; what it writes wins: the bits are set only while the entry is the one that was judged.
+    private bool SetBits(ulong physical, ulong* pointer, ulong seen, ulong bits, int entryBytes)
     {
-        if (entryBytes == 8)
-        {
-            while (Interlocked.CompareExchange(ref *pointer, seen | bits, seen) != seen)
-            {
-                ulong now = Volatile.Read(ref *pointer);
-                if (((now ^ seen) & ~(Pte.A | Pte.D)) != 0 || (now & present) == 0) break;
-                seen = now;
-            }
-        }
-        else
-        {
-            uint seen32 = (uint)seen;
-            while (Interlocked.CompareExchange(ref *(uint*)pointer, seen32 | (uint)bits, seen32) != seen32)
-            {
-                uint now = Volatile.Read(ref *(uint*)pointer);
-                if (((now ^ seen32) & ~(uint)(Pte.A | Pte.D)) != 0 || (now & present) == 0) break;
-                seen32 = now;
-            }
-        }
+        memory.PagePointer(physical, out byte* flags, out bool readOnly);
+        // Tables in ROM keep what they hold.
+        if (readOnly) return true;
+        bool done = entryBytes == 8
+            ? Interlocked.CompareExchange(ref *pointer, seen | bits, seen) == seen
+            : Interlocked.CompareExchange(ref *(uint*)pointer, (uint)(seen | bits), (uint)seen) == (uint)seen;
+        _stale = !done;
+        if (done && (Volatile.Read(ref *flags) & (byte)(PageFlags.Dirty | PageFlags.Code)) != (byte)PageFlags.Dirty)
+            memory.MarkWritten(new GuestAddress(physical), (ulong)entryBytes);
+        return done;
     }
 }

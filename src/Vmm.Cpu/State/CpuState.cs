@@ -33,6 +33,9 @@ internal unsafe struct CpuState
     /// <summary>Next instruction, valid outside blocks.</summary>
     public ulong Rip;
 
+    /// <summary>The instruction that <see cref="InterruptShadow"/> is for; anywhere else it is over.</summary>
+    public ulong ShadowRip;
+
     /// <summary>The translations in force for data: supervisor, supervisor with user pages closed (SMAP), or user.</summary>
     public TlbEntry* Tlb;
 
@@ -43,8 +46,8 @@ internal unsafe struct CpuState
     public CpuMode Mode;
     public byte Cpl;
 
-    /// <summary>Interrupts wait for one instruction (STI, MOV SS).</summary>
-    public byte InterruptShadow;
+    /// <summary>Interrupts wait for the instruction at <see cref="ShadowRip"/>.</summary>
+    public InterruptShadow InterruptShadow;
 
     /// <summary>Inside an NMI handler.</summary>
     public byte NmiBlocked;

@@ -29,4 +29,7 @@ internal enum Pending
 
     /// <summary>The decode arena is full, or everything decoded must go.</summary>
     FlushBlocks = 512,
+
+    /// <summary>One instruction and no more, whatever it does to the reasons for stepping.</summary>
+    StepOnce = 1024,
 }

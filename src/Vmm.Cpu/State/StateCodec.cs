@@ -50,7 +50,9 @@ internal static unsafe class StateCodec
         VcpuEvents events = cpu.Injected;
         events.NmiPending = cpu.IsPending(Pending.Nmi);
         events.NmiBlocked = s->NmiBlocked != 0;
-        events.StiShadow = s->InterruptShadow != 0;
+        bool shadowed = s->ShadowRip == s->Rip;
+        events.StiShadow = shadowed && s->InterruptShadow == InterruptShadow.Sti;
+        events.MovSsShadow = shadowed && s->InterruptShadow == InterruptShadow.MovSs;
         to.Events = events;
         if (cpu.Apic is not { } apic) return;
         to.ApicBase = apic.ApicBase;
@@ -90,7 +92,8 @@ internal static unsafe class StateCodec
         s->TscOffset = unchecked(from.Tsc - (ulong)cpu.MachineTimeNs);
         s->Activity = from.Activity;
         s->NmiBlocked = from.Events.NmiBlocked ? (byte)1 : (byte)0;
-        s->InterruptShadow = from.Events.StiShadow || from.Events.MovSsShadow ? (byte)1 : (byte)0;
+        s->InterruptShadow = from.Events.MovSsShadow ? InterruptShadow.MovSs : from.Events.StiShadow ? InterruptShadow.Sti : InterruptShadow.None;
+        s->ShadowRip = from.Rip;
         bool real = (from.Cr0 & Cr0.PE) == 0;
         s->Cpl = real ? (byte)0 : (from.Rflags & Rflags.VM) != 0 ? (byte)3 : (byte)from.Ss.Dpl;
         // SS may be null in 64-bit supervisor code: there CS tells the level.
