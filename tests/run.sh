@@ -32,7 +32,7 @@ for project in "$root"/tests/*.Tests; do
   name=$(basename "$project")
   say "$name"
   log=$(mktemp)
-  timeout "${VMM_TEST_SECONDS:-900}" dotnet test "$project" --no-build --nologo -v quiet >"$log" 2>&1
+  timeout "${VMM_TEST_SECONDS:-900}" dotnet test "$project" --no-build --nologo >"$log" 2>&1
   status=$?
   # "Passed!  - Failed:     0, Passed:    54, Skipped:     0, Total: …"
   summary=$(grep -E '^(Passed|Failed|Skipped)! ' "$log" | tail -n 1)

@@ -16,6 +16,7 @@ public sealed class StdioChar : ICharBackend
     private readonly EpollLoop _loop;
     private readonly LinuxFile _in;
     private readonly LinuxFile _out;
+    private readonly LinuxFile _terminal;
     private readonly OutputThread _output;
     private readonly Action _leave;
     private readonly Action _offer;
@@ -35,7 +36,9 @@ public sealed class StdioChar : ICharBackend
         // Own descriptors, so that a registration or a close here never touches the process's standard ones.
         _in = input.Duplicate();
         _out = output.Duplicate();
-        Terminal = Terminal.TryEnterRaw(_in.Fd);
+        // Its own descriptor as well: the input's is closed before the terminal is put back.
+        _terminal = input.Duplicate();
+        Terminal = Terminal.TryEnterRaw(_terminal.Fd);
         _output = new OutputThread("serial stdio", _out, BufferBytes, report);
         _offer = () => _input?.OfferHeld();
     }
@@ -72,6 +75,7 @@ public sealed class StdioChar : ICharBackend
         _loop.Invoke(() => _input?.Dispose());
         _output.Dispose();
         Terminal?.Dispose();
+        _terminal.Dispose();
         _in.Dispose();
         _out.Dispose();
     }

@@ -128,6 +128,23 @@ public sealed unsafe class CharBackendTests : IDisposable
     }
 
     [Fact]
+    public void Stdio_DisposedAfterItWasAttached_TerminalIsAsBefore()
+    {
+        using PtyChar outer = new(_loop);
+        using LinuxFile terminal = LinuxFile.Open(outer.Path, Libc.O_RDWR | Libc.O_NOCTTY);
+        Libc.Termios before, after;
+        Assert.Equal(0, Libc.TcGetAttr(terminal.Fd, &before));
+        before.LocalFlags |= 0b1000_1011; // ISIG, ICANON, ECHO
+        Assert.Equal(0, Libc.TcSetAttr(terminal.Fd, Libc.TCSANOW, &before));
+        StdioChar stdio = new(_loop, terminal, terminal, () => { }, _reports.Enqueue);
+        stdio.Attach(new RecordingReceiver());
+        stdio.Dispose();
+
+        Assert.Equal(0, Libc.TcGetAttr(terminal.Fd, &after));
+        Assert.Equal(before.LocalFlags, after.LocalFlags);
+    }
+
+    [Fact]
     public void Terminal_RawThenDisposed_IsAsBefore()
     {
         using PtyChar pty = new(_loop);
