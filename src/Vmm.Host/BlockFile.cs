@@ -1,0 +1,271 @@
+using System.Runtime.InteropServices;
+using Vmm.Core.Memory;
+using Vmm.Host.Native;
+
+namespace Vmm.Host;
+
+/// <summary>
+/// A regular file or block device that holds a disk. I/O at offsets from any thread; it answers with an error number (0: done),
+/// set-up throws. Opening takes the locks that QEMU's programs honour, too: one writer, or any number of readers.
+/// </summary>
+public sealed unsafe class BlockFile : IDisposable
+{
+    // QEMU's convention: byte 100 + n is locked by who uses permission n, byte 200 + n by who lets nobody else use it.
+    private const long UsesBase = 100;
+    private const long DeniesBase = 200;
+    private const long LockBytes = 104;
+    private const int PermissionRead = 0;
+    private const int PermissionWrite = 1;
+    private const int PermissionResize = 3;
+
+    private readonly LinuxFile _file;
+    private bool _canPunch = true;
+    private bool _canZero = true;
+
+    private BlockFile(LinuxFile file, string path, bool isReadOnly, in Libc.Stat stat)
+    {
+        _file = file;
+        Path = path;
+        IsReadOnly = isReadOnly;
+        IsBlockDevice = (stat.Mode & Libc.S_IFMT) == Libc.S_IFBLK;
+        Identity = (stat.Device, stat.Inode);
+    }
+
+    /// <summary>As given at opening.</summary>
+    public string Path { get; }
+
+    public bool IsReadOnly { get; }
+
+    public bool IsBlockDevice { get; }
+
+    /// <summary>Device and inode: two names of one file have the same.</summary>
+    public (ulong Device, ulong Inode) Identity { get; }
+
+    /// <summary>Opens what exists.</summary>
+    /// <exception cref="LinuxException">It cannot be opened, is neither file nor block device, or is in use.</exception>
+    public static BlockFile Open(string path, bool readOnly, bool ignoreLocks = false)
+        => Prepare(LinuxFile.Open(path, readOnly ? Libc.O_RDONLY : Libc.O_RDWR), path, readOnly, ignoreLocks);
+
+    /// <summary>Makes a new file, or empties an existing one that nobody uses; a block device stays as it is.</summary>
+    /// <exception cref="LinuxException">As for <see cref="Open"/>.</exception>
+    public static BlockFile Create(string path)
+    {
+        BlockFile file = Prepare(LinuxFile.Open(path, Libc.O_RDWR | Libc.O_CREAT), path, readOnly: false, ignoreLocks: false);
+        // Emptied only now, under the lock.
+        int error = file.IsBlockDevice ? 0 : file.SetLength(0);
+        if (error == 0) return file;
+        file.Dispose();
+        throw new LinuxException($"emptying {path}", error);
+    }
+
+    /// <summary>Makes a file that has no name: it goes away when it is closed.</summary>
+    /// <param name="folder">Where its bytes lie.</param>
+    /// <exception cref="LinuxException">The file system cannot.</exception>
+    public static BlockFile CreateNameless(string folder)
+    {
+        const int O_TMPFILE = 0x410000;
+        return Prepare(LinuxFile.Open(folder, Libc.O_RDWR | O_TMPFILE), $"throw-away file in {folder}", readOnly: false, ignoreLocks: true);
+    }
+
+    /// <summary>The present length.</summary>
+    /// <returns>0 or an error number.</returns>
+    public int GetLength(out ulong bytes)
+    {
+        nint end = Libc.Lseek(_file.Fd, 0, Libc.SEEK_END);
+        bytes = end < 0 ? 0 : (ulong)end;
+        return end < 0 ? Marshal.GetLastPInvokeError() : 0;
+    }
+
+    /// <summary>Bytes of storage that the file takes; 0 where that is unknown.</summary>
+    public ulong AllocatedBytes
+    {
+        get
+        {
+            Libc.Stat stat;
+            return Libc.Fstat(_file.Fd, &stat) == 0 ? (ulong)stat.Blocks * 512 : 0;
+        }
+    }
+
+    /// <summary>Makes the file shorter or longer; what is new reads as zeros.</summary>
+    public int SetLength(ulong bytes) => Result(Libc.Ftruncate(_file.Fd, (nint)bytes));
+
+    /// <summary>Reads all that is asked; beyond the end of the file there are zeros.</summary>
+    public int Read(ulong offset, ReadOnlySpan<IoVec> vectors) => Transfer(offset, vectors, isWrite: false);
+
+    /// <summary>Writes all that is given.</summary>
+    public int Write(ulong offset, ReadOnlySpan<IoVec> vectors) => Transfer(offset, vectors, isWrite: true);
+
+    /// <inheritdoc cref="Read(ulong, ReadOnlySpan{IoVec})"/>
+    public int Read(ulong offset, Span<byte> data)
+    {
+        // SAFETY: pinned for the call; the vector covers exactly the buffer.
+        fixed (byte* start = data)
+        {
+            IoVec vector = new((nint)start, (nuint)data.Length);
+            return Transfer(offset, new ReadOnlySpan<IoVec>(in vector), isWrite: false);
+        }
+    }
+
+    /// <inheritdoc cref="Write(ulong, ReadOnlySpan{IoVec})"/>
+    public int Write(ulong offset, ReadOnlySpan<byte> data)
+    {
+        // SAFETY: as in Read.
+        fixed (byte* start = data)
+        {
+            IoVec vector = new((nint)start, (nuint)data.Length);
+            return Transfer(offset, new ReadOnlySpan<IoVec>(in vector), isWrite: true);
+        }
+    }
+
+    /// <summary>Waits until everything written is on stable storage.</summary>
+    public int Flush()
+    {
+        while (Libc.Fdatasync(_file.Fd) != 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            if (error != Errno.EINTR) return error;
+        }
+
+        return 0;
+    }
+
+    /// <summary>Gives the storage of a range back; it reads as zeros then. EOPNOTSUPP where the host cannot.</summary>
+    public int PunchHole(ulong offset, ulong count)
+    {
+        if (!_canPunch) return Errno.EOPNOTSUPP;
+        int error = Result(Libc.Fallocate(_file.Fd, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, (nint)offset, (nint)count));
+        if (error == Errno.EOPNOTSUPP) _canPunch = false;
+        return error;
+    }
+
+    /// <summary>Makes a range read as zeros and keeps its storage. EOPNOTSUPP where the host cannot do it fast.</summary>
+    public int ZeroRange(ulong offset, ulong count)
+    {
+        if (!_canZero) return Errno.EOPNOTSUPP;
+        int error = Result(Libc.Fallocate(_file.Fd, Libc.FALLOC_FL_ZERO_RANGE | Libc.FALLOC_FL_KEEP_SIZE, (nint)offset, (nint)count));
+        if (error == Errno.EOPNOTSUPP) _canZero = false;
+        return error;
+    }
+
+    /// <summary>Whether there is data at an offset, and where that ends. Where the host cannot tell, all is data.</summary>
+    /// <param name="offset">Less than <paramref name="length"/>.</param>
+    /// <param name="length">The file's length.</param>
+    /// <param name="end">The first byte that is different.</param>
+    public bool IsData(ulong offset, ulong length, out ulong end)
+    {
+        end = length;
+        nint data = Libc.Lseek(_file.Fd, (nint)offset, Libc.SEEK_DATA);
+        if (data < 0) return Marshal.GetLastPInvokeError() != Errno.ENXIO;
+        if ((ulong)data > offset)
+        {
+            end = Math.Min((ulong)data, length);
+            return false;
+        }
+
+        nint hole = Libc.Lseek(_file.Fd, (nint)offset, Libc.SEEK_HOLE);
+        if (hole > 0) end = Math.Min((ulong)hole, length);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    private static BlockFile Prepare(LinuxFile file, string path, bool readOnly, bool ignoreLocks)
+    {
+        try
+        {
+            Libc.Stat stat;
+            if (Libc.Fstat(file.Fd, &stat) != 0) throw LinuxException.FromLastError($"examining {path}");
+            if ((stat.Mode & Libc.S_IFMT) is not (Libc.S_IFREG or Libc.S_IFBLK))
+                throw new LinuxException($"{path} is neither a regular file nor a block device");
+            if (!ignoreLocks && !(readOnly ? TryShare(file) : TryOwn(file)))
+                throw new LinuxException($"{path} is in use by another {(readOnly ? "writer" : "process")}; two at once would destroy it");
+            return new BlockFile(file, path, readOnly, stat);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static bool TryOwn(LinuxFile file) => TryLock(file, Libc.F_OFD_SETLK, Libc.F_WRLCK, UsesBase, LockBytes);
+
+    private static bool TryShare(LinuxFile file)
+        => TryLock(file, Libc.F_OFD_SETLK, Libc.F_RDLCK, UsesBase + PermissionRead, 1)
+            && TryLock(file, Libc.F_OFD_SETLK, Libc.F_RDLCK, DeniesBase + PermissionWrite, 1)
+            && TryLock(file, Libc.F_OFD_SETLK, Libc.F_RDLCK, DeniesBase + PermissionResize, 1)
+            && TryLock(file, Libc.F_OFD_GETLK, Libc.F_WRLCK, UsesBase + PermissionWrite, 1)
+            && TryLock(file, Libc.F_OFD_GETLK, Libc.F_WRLCK, UsesBase + PermissionResize, 1)
+            && TryLock(file, Libc.F_OFD_GETLK, Libc.F_WRLCK, DeniesBase + PermissionRead, 1);
+
+    // Only a lock of somebody else is a refusal: a file system without locks serves one process as well as any.
+    private static bool TryLock(LinuxFile file, int command, short type, long start, long length)
+    {
+        Libc.Flock wanted = new() { Type = type, Start = start, Length = length };
+        // SAFETY: a local that outlives the call.
+        if (Libc.Fcntl(file.Fd, command, (nint)(&wanted)) != 0) return Marshal.GetLastPInvokeError() is not (Errno.EAGAIN or Errno.EACCES);
+        return command == Libc.F_OFD_SETLK || wanted.Type == Libc.F_UNLCK;
+    }
+
+    private static int Result(int result) => result == 0 ? 0 : Marshal.GetLastPInvokeError();
+
+    private int Transfer(ulong offset, ReadOnlySpan<IoVec> vectors, bool isWrite)
+    {
+        Span<IoVec> batch = stackalloc IoVec[64];
+        IoCursor cursor = new(vectors);
+        while (true)
+        {
+            int count = cursor.Take(1u << 30, batch, out ulong bytes);
+            if (bytes == 0) return 0;
+            int error = TransferBatch(offset, batch[..count], bytes, isWrite);
+            if (error != 0) return error;
+            offset += bytes;
+        }
+    }
+
+    private int TransferBatch(ulong offset, Span<IoVec> batch, ulong bytes, bool isWrite)
+    {
+        while (bytes != 0)
+        {
+            nint done;
+            // SAFETY: the vectors describe memory that their maker pinned; the kernel stays within them.
+            fixed (IoVec* first = batch)
+            {
+                done = isWrite ? Libc.Pwritev(_file.Fd, first, batch.Length, (nint)offset) : Libc.Preadv(_file.Fd, first, batch.Length, (nint)offset);
+            }
+
+            if (done < 0)
+            {
+                int error = Marshal.GetLastPInvokeError();
+                if (error == Errno.EINTR) continue;
+                return error;
+            }
+
+            if (done == 0)
+            {
+                if (isWrite) return Errno.EIO;
+                new IoCursor(batch).Clear(bytes);
+                return 0;
+            }
+
+            bytes -= (ulong)done;
+            offset += (ulong)done;
+            if (bytes != 0) batch = Skip(batch, (nuint)done);
+        }
+
+        return 0;
+    }
+
+    private static Span<IoVec> Skip(Span<IoVec> batch, nuint done)
+    {
+        while (done >= batch[0].SizeBytes)
+        {
+            done -= batch[0].SizeBytes;
+            batch = batch[1..];
+        }
+
+        batch[0] = new IoVec(batch[0].HostAddress + (nint)done, batch[0].SizeBytes - done);
+        return batch;
+    }
+}

@@ -1,0 +1,16 @@
+namespace Vmm.Storage;
+
+/// <summary>How an image is opened.</summary>
+public sealed record ImageOpenOptions
+{
+    public bool ReadOnly { get; init; }
+
+    /// <summary>Follow the names of backing files that images hold. Without it, such an image is refused: it would read files that nobody named.</summary>
+    public bool AllowBacking { get; init; }
+
+    /// <summary>Open although others use it. Only for looking.</summary>
+    public bool IgnoreLocks { get; init; }
+
+    /// <summary>Let nothing wait for the disk, for images that are not kept if the work is cut off.</summary>
+    public bool IgnoreFlush { get; init; }
+}

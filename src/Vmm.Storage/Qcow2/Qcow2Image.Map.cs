@@ -1,0 +1,181 @@
+using Vmm.Core.Backends;
+using Vmm.Core.Memory;
+
+namespace Vmm.Storage.Qcow2;
+
+/// <summary>Where the disk's bytes lie, and reading them.</summary>
+internal sealed partial class Qcow2Image
+{
+    private const int SubclustersPerCluster = 32;
+    private const int Batch = 64;
+
+    protected override void ReadCore(ulong offset, ReadOnlySpan<IoVec> vectors, ulong count)
+    {
+        _access.EnterReadLock();
+        try
+        {
+            IoCursor cursor = new(vectors);
+            while (count != 0)
+            {
+                Qcow2Run run;
+                lock (_gate) run = Lookup(offset, count);
+                ReadRun(offset, run, ref cursor);
+                offset += run.Length;
+                count -= run.Length;
+            }
+        }
+        finally
+        {
+            _access.ExitReadLock();
+        }
+    }
+
+    private void ReadRun(ulong offset, in Qcow2Run run, ref IoCursor cursor)
+    {
+        switch (run.Kind)
+        {
+            case BlockExtentKind.Zero:
+                cursor.Clear(run.Length);
+                break;
+            case BlockExtentKind.Unallocated:
+                ReadBacking(offset, run.Length, ref cursor);
+                break;
+            case BlockExtentKind.Compressed:
+                lock (_codec) cursor.Fill(Expand(run.Entry).AsSpan((int)(offset & ClusterMask), (int)run.Length));
+                break;
+            default:
+                ReadData(run.HostOffset, run.Length, ref cursor);
+                break;
+        }
+    }
+
+    private void ReadData(ulong hostOffset, ulong count, ref IoCursor cursor)
+    {
+        Span<IoVec> batch = stackalloc IoVec[Batch];
+        while (count != 0)
+        {
+            int vectors = cursor.Take(count, batch, out ulong bytes);
+            _file.Read(hostOffset, batch[..vectors]);
+            hostOffset += bytes;
+            count -= bytes;
+        }
+    }
+
+    private void ReadBacking(ulong offset, ulong count, ref IoCursor cursor)
+    {
+        ulong inBacking = _backing is null || offset >= _backing.SizeBytes ? 0 : Math.Min(count, _backing.SizeBytes - offset);
+        Span<IoVec> batch = stackalloc IoVec[Batch];
+        count -= inBacking;
+        while (inBacking != 0)
+        {
+            int vectors = cursor.Take(inBacking, batch, out ulong bytes);
+            BlockResult result = _backing!.Read(offset, batch[..vectors]);
+            if (result != BlockResult.Ok) throw new ImageException(BlockResult.IoError, $"{_backing.Name}: {_backing.FirstError ?? result.ToString()}");
+            offset += bytes;
+            inBacking -= bytes;
+        }
+
+        cursor.Clear(count);
+    }
+
+    /// <summary>What stands behind a range, as far as it is kept in one way and side by side.</summary>
+    private Qcow2Run Lookup(ulong offset, ulong count)
+    {
+        ulong coverage = _header.L2Coverage;
+        ulong most = Math.Min(count, coverage - offset % coverage);
+        ulong table = L2TableOf(offset / coverage);
+        if (table == 0) return new Qcow2Run(BlockExtentKind.Unallocated, most, 0, 0, false);
+        if (_header.HasExtendedL2) return LookupSubclusters(table, offset, most);
+        int index = (int)(offset % coverage >> _header.ClusterBits);
+        ulong inCluster = offset & ClusterMask;
+        ulong entry = _cache.Read64(table + (ulong)index * 8);
+        BlockExtentKind kind = KindOf(entry);
+        ulong length = (ulong)ClusterBytes - inCluster;
+        ulong host = entry & Qcow2Bits.OffsetMask;
+        while (length < most && kind != BlockExtentKind.Compressed)
+        {
+            ulong next = _cache.Read64(table + (ulong)++index * 8);
+            if (KindOf(next) != kind || ((next ^ entry) & Qcow2Bits.Copied) != 0) break;
+            if (kind == BlockExtentKind.Data && (next & Qcow2Bits.OffsetMask) != host + inCluster + length) break;
+            length += (ulong)ClusterBytes;
+        }
+
+        bool inPlace = kind == BlockExtentKind.Data && (entry & Qcow2Bits.Copied) != 0;
+        return new Qcow2Run(kind, Math.Min(length, most), host + inCluster, entry, inPlace);
+    }
+
+    private Qcow2Run LookupSubclusters(ulong table, ulong offset, ulong most)
+    {
+        ulong subclusterBytes = (ulong)ClusterBytes / SubclustersPerCluster;
+        ulong place = table + (offset % _header.L2Coverage >> _header.ClusterBits) * 16;
+        ulong entry = _cache.Read64(place);
+        ulong bitmap = _cache.Read64(place + 8);
+        ulong inCluster = offset & ClusterMask;
+        if ((entry & Qcow2Bits.Compressed) != 0)
+            return new Qcow2Run(BlockExtentKind.Compressed, Math.Min(most, (ulong)ClusterBytes - inCluster), 0, entry, false);
+        JudgeData(entry);
+        int index = (int)(inCluster / subclusterBytes);
+        BlockExtentKind kind = KindOfSubcluster(bitmap, index);
+        if (kind == BlockExtentKind.Data && (entry & Qcow2Bits.OffsetMask) == 0)
+            throw ImageException.Corrupt($"{Name}: the cluster at {offset:#x} has subclusters and no place");
+        ulong length = subclusterBytes - inCluster % subclusterBytes;
+        while (++index < SubclustersPerCluster && KindOfSubcluster(bitmap, index) == kind) length += subclusterBytes;
+        return new Qcow2Run(kind, Math.Min(length, most), (entry & Qcow2Bits.OffsetMask) + inCluster, entry, false);
+    }
+
+    private BlockExtentKind KindOfSubcluster(ulong bitmap, int index)
+    {
+        bool isAllocated = (bitmap >> index & 1) != 0;
+        bool isZero = (bitmap >> (index + SubclustersPerCluster) & 1) != 0;
+        if (isAllocated && isZero) throw ImageException.Corrupt($"{Name}: a subcluster is both allocated and zero");
+        return isAllocated ? BlockExtentKind.Data : isZero ? BlockExtentKind.Zero : BlockExtentKind.Unallocated;
+    }
+
+    private BlockExtentKind KindOf(ulong entry)
+    {
+        if (entry == 0) return BlockExtentKind.Unallocated;
+        if ((entry & Qcow2Bits.Compressed) != 0) return BlockExtentKind.Compressed;
+        JudgeData(entry);
+        if ((entry & Qcow2Bits.Zero) != 0) return BlockExtentKind.Zero;
+        return (entry & Qcow2Bits.OffsetMask) != 0 ? BlockExtentKind.Data : BlockExtentKind.Unallocated;
+    }
+
+    private void JudgeData(ulong entry)
+    {
+        bool isBad = (entry & Qcow2Bits.L2Reserved) != 0 || (entry & Qcow2Bits.OffsetMask & ClusterMask) != 0
+            || ((entry & Qcow2Bits.Zero) != 0 && (_header.Version < 3 || _header.HasExtendedL2));
+        if (isBad) throw ImageException.Corrupt($"{Name}: {entry:x16} is no valid L2 entry");
+    }
+
+    private ulong L2TableOf(ulong l1Index)
+    {
+        ulong entry = _l1[l1Index];
+        ulong table = entry & Qcow2Bits.OffsetMask;
+        if (table == 0) return 0;
+        if ((entry & Qcow2Bits.L1Reserved) != 0 || (table & ClusterMask) != 0) throw ImageException.Corrupt($"{Name}: {entry:x16} is no valid L1 entry");
+        return table;
+    }
+
+    // Under the codec's lock. The cluster read last is kept: a compressed image is read in pieces smaller than its clusters.
+    private byte[] Expand(ulong entry)
+    {
+        if (_expanded is not null && _expandedEntry == entry) return _expanded;
+        (ulong offset, int bytes) = CompressedPlace(entry);
+        byte[] packed = new byte[bytes];
+        _file.Read(offset, packed);
+        byte[] cluster = _expanded ?? new byte[ClusterBytes];
+        _expanded = null;
+        if (!_codec.TryExpand(packed, bytes, cluster)) throw ImageException.Corrupt($"{Name}: the compressed cluster at {offset:#x} cannot be read");
+        _expandedEntry = entry;
+        return _expanded = cluster;
+    }
+
+    /// <summary>Where a compressed cluster lies: up to the end of its last sector.</summary>
+    private (ulong Offset, int Bytes) CompressedPlace(ulong entry)
+    {
+        int offsetBits = 62 - (_header.ClusterBits - 8);
+        ulong offset = entry & ((1UL << offsetBits) - 1);
+        ulong sectors = ((entry & (Qcow2Bits.Compressed - 1)) >> offsetBits) + 1;
+        return (offset, (int)(sectors * IBlockBackend.SectorBytes - offset % IBlockBackend.SectorBytes));
+    }
+}
