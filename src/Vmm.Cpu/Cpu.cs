@@ -77,6 +77,9 @@ internal sealed unsafe class Cpu : IDisposable
     /// <summary>Null where the CPU is used without one (single instructions for KVM, tests).</summary>
     public ILocalApic? Apic { get; set; }
 
+    /// <summary>State that only XSAVE and XRSTOR know, of a guest that another hypervisor runs; null for guests of our own.</summary>
+    public ExtendedState? Extended { get; init; }
+
     /// <summary>After <see cref="VcpuExit.Failed"/>.</summary>
     public string? FailureReason { get; set; }
 
@@ -828,9 +831,7 @@ internal sealed unsafe class Cpu : IDisposable
         state.Xsave.CopyTo(fresh.Xsave, 0);
         fresh.Msrs.AddRange(state.Msrs);
         fresh.Gpr[Reg.Rdx] = Cpuid.Lookup(1, 0).Eax;
-        int sipi = Volatile.Read(ref S->Pending) & (int)Pending.Sipi;
         StateCodec.Apply(this, fresh);
-        Interlocked.Or(ref S->Pending, sipi);
         Apic?.Init();
         if (Apic is not null && (Apic.ApicBase & 0x100) != 0)
         {

@@ -24,11 +24,12 @@ public sealed class SoftwareEmulator(CpuidTable cpuid) : IInstructionEmulator, I
         if (!_idle.TryTake(out (Cpu Cpu, GuestMemory Memory) entry) || entry.Memory != memory)
         {
             entry.Cpu?.Dispose();
-            entry = (new Cpu(0, memory, new CodePages(), cpuid, StoppedClock.Instance, new Doorbells(static _ => { })), memory);
+            entry = (new Cpu(0, memory, new CodePages(), cpuid, StoppedClock.Instance, new Doorbells(static _ => { })) { Extended = new ExtendedState() }, memory);
         }
 
         Cpu cpu = entry.Cpu;
         StateCodec.Apply(cpu, state);
+        (cpu.Extended!.Area, cpu.Extended.Xcr0) = (state.Xsave, state.Xcr0);
         VcpuExit? exit = cpu.StepOne(io);
         if (exit is null) CaptureKnown(cpu, state);
         _idle.Add(entry);

@@ -12,7 +12,7 @@ internal static unsafe class InstructionTable
     public static void Emit(Cpu cpu, Emitter e, in Instruction i)
     {
         if (i.IsInvalid || (i.HasLockPrefix && !TakesLock(i)) || !(EmitInteger(cpu, e, i) || EmitFlow(e, i) || StringFamily.TryEmit(e, i) || SystemFamily.TryEmit(cpu, e, i)
-            || SseFamily.TryEmit(cpu, e, i) || MmxFamily.TryEmit(cpu, e, i) || X87Family.TryEmit(cpu, e, i)))
+            || SseFamily.TryEmit(cpu, e, i) || MmxFamily.TryEmit(cpu, e, i) || X87Family.TryEmit(cpu, e, i) || XsaveFamily.TryEmit(cpu, e, i)))
         {
             e.EndHandler(&SystemFamily.Undefined);
         }

@@ -70,14 +70,14 @@ internal sealed class TinyGuest : IDisposable
     private ulong _nextTable = FreeTables;
     private int _expired;
 
-    public TinyGuest(string accelerator, int vcpus = 1, ulong ramBytes = RamBytes)
+    public TinyGuest(string accelerator, int vcpus = 1, ulong ramBytes = RamBytes, IInstructionEmulator? emulator = null)
     {
         Accelerator = accelerator;
         _ram = new MappedMemory(ramBytes);
         Memory = new GuestMemory(_ram.RamRegions());
         if (accelerator == Accelerators.Kvm)
         {
-            _hypervisor = new KvmHypervisor(new KvmOptions { VcpuCount = vcpus });
+            _hypervisor = new KvmHypervisor(new KvmOptions { VcpuCount = vcpus, Emulator = emulator });
         }
         else
         {
