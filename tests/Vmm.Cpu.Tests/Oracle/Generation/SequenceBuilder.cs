@@ -102,7 +102,8 @@ internal sealed class SequenceBuilder
     private void TryAppend(ref Rng rng, InstructionTemplate template, ref RflagsBit undefined, OracleCase to)
     {
         ulong at = to.Address + (ulong)to.Length;
-        if (!_drawer.TryDraw(ref rng, template, at, out Instruction instruction)) return;
+        // A random ModRM byte can make another instruction of the template's opcode (FNSTCW becomes FSIN).
+        if (!_drawer.TryDraw(ref rng, template, at, out Instruction instruction) || !IsUsable(instruction.Code)) return;
         ConstantOffsets constants = _drawer.ConstantsOf(instruction);
         if (constants.HasDisplacement)
         {

@@ -9,6 +9,7 @@ internal static class X87Rules
     public const ushort C1 = 1 << 9;
     public const ushort C2 = 1 << 10;
     public const ushort C3 = 1 << 14;
+    public const ushort UE = 1 << 4;
     public const ushort PE = 1 << 5;
 
     /// <summary>ES and B, which follow from the exceptions.</summary>
