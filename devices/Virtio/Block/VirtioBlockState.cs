@@ -1,0 +1,12 @@
+namespace Vmm.Devices.Virtio.Block;
+
+/// <summary>State of a <see cref="VirtioBlock"/>; the transport keeps that of the queues.</summary>
+public sealed record VirtioBlockState
+{
+    public const int CurrentVersion = 1;
+
+    public int Version { get; init; } = CurrentVersion;
+
+    /// <summary>The driver's choice of write-back over write-through.</summary>
+    public bool IsWriteback { get; init; }
+}

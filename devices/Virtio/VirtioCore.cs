@@ -1,0 +1,260 @@
+using Vmm.Core.Memory;
+using Vmm.Core.State;
+using Vmm.Devices.Virtio.Queue;
+
+namespace Vmm.Devices.Virtio;
+
+/// <summary>
+/// What all transports share: status, feature negotiation, queues and their life (virtio 1.2 §2.1, §2.2, §3.1). A reset is over, and the
+/// status reads zero, once no request is under way; nothing blocks meanwhile. Thread-safe.
+/// </summary>
+/// <remarks>Lock order: core, then device, then queue, then interrupts. The queues' call-backs take no lock of the core.</remarks>
+internal sealed class VirtioCore : IStateful<VirtioCoreState>
+{
+    private const VirtioStatus SetByDriver = VirtioStatus.ACKNOWLEDGE | VirtioStatus.DRIVER | VirtioStatus.FAILED;
+
+    private readonly Lock _gate = new();
+    private readonly IVirtioDevice _device;
+    private readonly IVirtioInterrupts _interrupts;
+    private readonly Action<string>? _diagnostics;
+    private readonly VirtQueue[] _queues;
+    private readonly VirtQueueSetup[] _setups;
+    private int _status;
+    private int _configGeneration;
+    private bool _isResetting;
+
+    public VirtioCore(IVirtioDevice device, GuestMemory memory, IVirtioInterrupts interrupts, Action<string>? diagnostics)
+    {
+        (_device, _interrupts, _diagnostics) = (device, interrupts, diagnostics);
+        _queues = [.. device.QueueSizes.ToArray().Select((size, i) => new VirtQueue(i, size, memory, QueueUsed, QueueBroke))];
+        _setups = new VirtQueueSetup[_queues.Length];
+        Forget();
+    }
+
+    public int QueueCount => _queues.Length;
+
+    public uint ConfigBytes => _device.ConfigBytes;
+
+    public ulong OfferedFeatures => _device.OfferedFeatures | VirtioFeatures.Common;
+
+    public ulong DriverFeatures { get; private set; }
+
+    public byte ConfigGeneration => (byte)Volatile.Read(ref _configGeneration);
+
+    private VirtioStatus CurrentStatus => (VirtioStatus)Volatile.Read(ref _status);
+
+    /// <summary>As the driver reads it: not zero before a reset is over.</summary>
+    public VirtioStatus ReadStatus()
+    {
+        lock (_gate)
+        {
+            FinishReset();
+            return CurrentStatus;
+        }
+    }
+
+    public void WriteStatus(VirtioStatus value)
+    {
+        lock (_gate)
+        {
+            FinishReset();
+            if (_isResetting) return;
+            if (value == VirtioStatus.None)
+            {
+                BeginReset();
+                return;
+            }
+
+            // Bits are never cleared but by a reset.
+            Interlocked.Or(ref _status, (int)(value & SetByDriver));
+            if ((value & VirtioStatus.FEATURES_OK) != 0 && AreFeaturesGood()) Interlocked.Or(ref _status, (int)VirtioStatus.FEATURES_OK);
+            bool starts = (value & VirtioStatus.DRIVER_OK) != 0 && (CurrentStatus & VirtioStatus.FEATURES_OK) != 0 && !IsLive;
+            if (starts) Activate();
+        }
+    }
+
+    /// <summary>Sets 32 of the driver's feature bits; too late once they are agreed.</summary>
+    public void WriteDriverFeatures(uint word, uint value)
+    {
+        lock (_gate)
+        {
+            if (_isResetting || word > 1 || (CurrentStatus & VirtioStatus.FEATURES_OK) != 0) return;
+            int shift = (int)word * 32;
+            DriverFeatures = (DriverFeatures & ~((ulong)uint.MaxValue << shift)) | ((ulong)value << shift);
+        }
+    }
+
+    public ushort QueueMaxSize(int queue) => (uint)queue < (uint)_queues.Length ? _queues[queue].MaxSize : (ushort)0;
+
+    /// <summary>What was written of a queue; nothing where there is no such queue.</summary>
+    public VirtQueueSetup ReadQueue(int queue)
+    {
+        lock (_gate)
+        {
+            if ((uint)queue >= (uint)_setups.Length) return default;
+            FinishQueueReset(queue);
+            return _setups[queue];
+        }
+    }
+
+    /// <summary>Changes size or addresses, as long as the queue is not enabled.</summary>
+    public void WriteQueue(int queue, in VirtQueueSetup setup)
+    {
+        lock (_gate)
+        {
+            if (_isResetting || (uint)queue >= (uint)_setups.Length || _setups[queue].IsEnabled || _setups[queue].IsResetting) return;
+            _setups[queue] = setup with { IsEnabled = false, IsResetting = false };
+        }
+    }
+
+    public void EnableQueue(int queue)
+    {
+        lock (_gate)
+        {
+            if (_isResetting || (uint)queue >= (uint)_setups.Length || _setups[queue].IsEnabled) return;
+            FinishQueueReset(queue);
+            if (_setups[queue].IsResetting) return;
+            _setups[queue].IsEnabled = true;
+            if (!IsLive) return;
+            _queues[queue].Start(_setups[queue], DriverFeatures);
+            _device.OnKick(queue);
+        }
+    }
+
+    /// <summary>Resets one queue (§2.6.1), if that was negotiated.</summary>
+    public void ResetQueue(int queue)
+    {
+        lock (_gate)
+        {
+            if (_isResetting || (uint)queue >= (uint)_setups.Length || (DriverFeatures & VirtioFeatures.VIRTIO_F_RING_RESET) == 0) return;
+            if ((CurrentStatus & VirtioStatus.FEATURES_OK) == 0 || !_setups[queue].IsEnabled) return;
+            _queues[queue].Stop();
+            _setups[queue].IsResetting = true;
+            FinishQueueReset(queue);
+        }
+    }
+
+    /// <summary>The driver says that a queue has something. Any thread; takes no lock.</summary>
+    public void Kick(int queue)
+    {
+        if ((uint)queue < (uint)_queues.Length && IsLive) _device.OnKick(queue);
+    }
+
+    public bool ReadConfig(uint offset, Span<byte> data)
+    {
+        if (offset > ConfigBytes || data.Length > ConfigBytes - offset) return false;
+        lock (_gate) _device.ReadConfig(offset, data);
+        return true;
+    }
+
+    public bool WriteConfig(uint offset, ReadOnlySpan<byte> data)
+    {
+        if (offset > ConfigBytes || data.Length > ConfigBytes - offset) return false;
+        lock (_gate)
+        {
+            if (!_isResetting) _device.WriteConfig(offset, data);
+        }
+
+        return true;
+    }
+
+    public VirtioCoreState Save()
+    {
+        lock (_gate)
+        {
+            FinishReset();
+            for (int i = 0; i < _setups.Length; i++) FinishQueueReset(i);
+            VirtQueueState[] queues = [.. _queues.Select((queue, i) => queue.Save(_setups[i]))];
+            return new() { Status = (byte)_status, DriverFeatures = DriverFeatures, ConfigGeneration = ConfigGeneration, Queues = queues };
+        }
+    }
+
+    public void Restore(VirtioCoreState state)
+    {
+        // What a driver asks for may be anything until it is agreed.
+        bool isAgreed = ((VirtioStatus)state.Status & (VirtioStatus.FEATURES_OK | VirtioStatus.DRIVER_OK)) != 0;
+        bool isPossible = state.Version == VirtioCoreState.CurrentVersion && state.Queues.Length == _queues.Length
+            && (!isAgreed || (state.DriverFeatures & ~OfferedFeatures) == 0);
+        if (!isPossible || _queues.Any(queue => !queue.IsIdle))
+            throw new StateException($"{_device.Name}: state version {state.Version} with {state.Queues.Length} queues and features 0x{state.DriverFeatures:x} cannot be restored");
+        lock (_gate)
+        {
+            if (IsLive) _device.Reset();
+            _isResetting = false;
+            DriverFeatures = state.DriverFeatures;
+            _configGeneration = state.ConfigGeneration;
+            Volatile.Write(ref _status, state.Status);
+            for (int i = 0; i < _queues.Length; i++)
+            {
+                VirtQueueState queue = state.Queues[i];
+                _setups[i] = new() { Size = queue.Size, Descriptors = queue.Descriptors, Available = queue.Available, Used = queue.Used, IsEnabled = queue.IsEnabled };
+                _queues[i].Restore(queue, _setups[i], DriverFeatures);
+            }
+
+            if (IsLive) _device.Activate(NewActivation());
+        }
+    }
+
+    private bool IsLive => (CurrentStatus & VirtioStatus.DRIVER_OK) != 0;
+
+    private bool AreFeaturesGood()
+        => (DriverFeatures & ~OfferedFeatures) == 0 && (DriverFeatures & VirtioFeatures.VIRTIO_F_VERSION_1) != 0;
+
+    private void Activate()
+    {
+        for (int i = 0; i < _queues.Length; i++)
+        {
+            if (_setups[i].IsEnabled) _queues[i].Start(_setups[i], DriverFeatures);
+        }
+
+        Interlocked.Or(ref _status, (int)VirtioStatus.DRIVER_OK);
+        _device.Activate(NewActivation());
+    }
+
+    private VirtioActivation NewActivation() => new(DriverFeatures, _queues, ConfigChanged);
+
+    private void BeginReset()
+    {
+        _isResetting = true;
+        foreach (VirtQueue queue in _queues) queue.Stop();
+        if (IsLive) _device.Reset();
+        FinishReset();
+    }
+
+    private void FinishReset()
+    {
+        if (!_isResetting || _queues.Any(queue => !queue.IsIdle)) return;
+        Forget();
+    }
+
+    private void FinishQueueReset(int queue)
+    {
+        if (!_setups[queue].IsResetting || !_queues[queue].IsIdle) return;
+        _setups[queue] = new() { Size = _queues[queue].MaxSize };
+    }
+
+    private void Forget()
+    {
+        _isResetting = false;
+        DriverFeatures = 0;
+        Volatile.Write(ref _status, 0);
+        for (int i = 0; i < _setups.Length; i++) _setups[i] = new() { Size = _queues[i].MaxSize };
+    }
+
+    private void ConfigChanged()
+    {
+        Interlocked.Increment(ref _configGeneration);
+        if (IsLive) _interrupts.ConfigChanged();
+    }
+
+    private void QueueUsed(VirtQueue queue) => _interrupts.QueueUsed(queue.Index);
+
+    private void QueueBroke(VirtQueue queue, string problem)
+    {
+        // Once in a device's life: the driver that goes on after it has been told is not listened to.
+        bool isFirst = (Interlocked.Or(ref _status, (int)VirtioStatus.DEVICE_NEEDS_RESET) & (int)VirtioStatus.DEVICE_NEEDS_RESET) == 0;
+        if (!isFirst) return;
+        _diagnostics?.Invoke($"{_device.Name}: queue {queue.Index} is broken and waits for a reset: {problem}");
+        if (IsLive) _interrupts.ConfigChanged();
+    }
+}

@@ -1,0 +1,8 @@
+namespace Vmm.Core.Backends;
+
+/// <summary>One piece of work and who does it. Dispose waits for a run that is under way; after it the work never runs again.</summary>
+public interface IWorker : IDisposable
+{
+    /// <summary>Has the work run, from its beginning, at least once after this call. Any thread, the work itself too. Never blocks; wakes add up to one.</summary>
+    void Wake();
+}

@@ -1,0 +1,122 @@
+using Vmm.Core.Backends;
+using Vmm.Core.Memory;
+using Vmm.Devices.Virtio.Block;
+using Vmm.Devices.Virtio.Console;
+using Vmm.Devices.Virtio.Rng;
+using Vmm.TestKit;
+
+namespace Vmm.Devices.Virtio.Tests;
+
+/// <summary>A driver gone mad: random registers, random rings, descriptors anywhere, loops, resets in the middle of I/O.</summary>
+public class VirtioHostileTests
+{
+    private const int Steps = 120_000;
+
+    [Theory]
+    [InlineData("rng", 1)]
+    [InlineData("blk", 2)]
+    [InlineData("blk", 3)]
+    [InlineData("console", 4)]
+    public void Device_Tormented_NeverThrowsNeverFloodsAndServesAgainAfterwards(string kind, int seed)
+    {
+        MemoryDisk disk = new(1 << 20);
+        FakeChar host = new();
+        using VirtioBench bench = new(workers => kind switch
+        {
+            "rng" => new VirtioRng(new SeededEntropy(seed), workers),
+            "blk" => new VirtioBlock(disk, new VirtioBlockOptions { QueueCount = 2, QueueSize = 16 }, workers),
+            _ => new VirtioConsole(host, workers),
+        });
+        Random random = new(seed);
+        int starts = 0;
+        disk.DuringIo = () =>
+        {
+            if (random.Next(16) == 0) bench.Driver.Status = 0;
+        };
+        VirtioDriver.Ring[] rings = bench.Start();
+        FakeClock clock = new();
+        HostileGuest guest = new(seed)
+        {
+            Meanwhile = r =>
+            {
+                if (kind == "console") host.Type("x");
+                disk.Outcome = (BlockResult)r.Next(7);
+                if (r.Next(64) == 0) disk.Resize(512 * r.Next(1, 4096));
+                bench.Workers.Run();
+            },
+        };
+        for (int step = 0; step < Steps; step++)
+        {
+            int choice = random.Next(100);
+            if (choice < 70) WreckRings(bench, rings, random);
+            else if (choice < 90) guest.Torment(1, clock, bench.Guest.Mmio);
+            else bench.Workers.Run();
+            if (step % 97 != 0) continue;
+            bench.Workers.Run();
+            bench.Config.Command(6);
+            bench.Bus.PlaceBars();
+            if (random.Next(4) == 0) StateContract.Check(bench.Transport, bench.Transport);
+            rings = bench.Start();
+            starts++;
+        }
+
+        disk.DuringIo = null;
+        disk.Outcome = BlockResult.Ok;
+        Assert.True(bench.Diagnostics.Count <= starts + Steps / 97 + Steps / 50, $"{bench.Diagnostics.Count} lines for {starts} lives");
+        Assert.NotEmpty(bench.Diagnostics);
+        rings = bench.Start();
+        if (kind == "rng") Assert.Equal(32u, rings[0].Request([], [32]).Length);
+        if (kind == "blk") Assert.Equal(21u, rings[0].Request([[8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]], [20, 1]).Length);
+        if (kind == "console") rings[1].Request(["still here"u8.ToArray()], []);
+    }
+
+    private static void WreckRings(VirtioBench bench, VirtioDriver.Ring[] rings, Random random)
+    {
+        VirtioDriver.Ring ring = rings[random.Next(rings.Length)];
+        switch (random.Next(8))
+        {
+            case 0:
+                // A request that is nearly right.
+                uint type = (uint)random.Next(15);
+                bench.Memory.TryWrite(new GuestAddress(ring.Buffers), type);
+                bench.Memory.TryWrite(new GuestAddress(ring.Buffers + 8), (ulong)random.Next(4096));
+                ring.Describe(ring.Descriptors, 0, ring.Buffers, 16, 1, 1);
+                ring.Describe(ring.Descriptors, 1, ring.Buffers + 512, (uint)random.Next(4) * 512, (ushort)(1 | (random.Next(2) << 1)), 2);
+                ring.Describe(ring.Descriptors, 2, ring.Buffers + 4096, 1, 2, 0);
+                ring.Offer(0);
+                break;
+            case 1:
+                ring.Describe(ring.Descriptors, random.Next(ring.Size), Address(random), (uint)random.NextInt64(1L << random.Next(1, 33)), (ushort)random.Next(8), (ushort)random.Next(ring.Size + 1));
+                break;
+            case 2:
+                ring.Describe(ring.Descriptors, random.Next(ring.Size), ring.Buffers + (ulong)random.Next(8192), (uint)random.Next(64) * 16, (ushort)random.Next(8), (ushort)random.Next(ring.Size));
+                break;
+            case 3:
+                bench.Memory.TryWrite(new GuestAddress(ring.Available + (ulong)random.Next(64)), (byte)random.Next(256));
+                break;
+            case 4:
+                ring.Kick();
+                break;
+            case 5:
+                ring.Offer((ushort)random.Next(ring.Size + (random.Next(16) == 0 ? 1 : 0)));
+                break;
+            case 6:
+                ulong common = bench.Driver.Common;
+                int[] offsets = [0, 4, 8, 12, 16, 20, 22, 24, 26, 28, 32, 40, 48, 58];
+                int width = random.Next(3) switch { 0 => 1, 1 => 2, _ => 4 };
+                bench.Guest.Store(common + (ulong)offsets[random.Next(offsets.Length)], (ulong)random.NextInt64(1L << random.Next(1, 33)), width);
+                break;
+            default:
+                bench.Workers.Run();
+                break;
+        }
+    }
+
+    private static ulong Address(Random random) => random.Next(4) switch
+    {
+        0 => VirtioBench.MemoryBytes - (ulong)random.Next(64),
+        1 => ulong.MaxValue - (ulong)random.Next(64),
+        2 => (ulong)random.NextInt64(),
+        _ => (ulong)random.NextInt64((long)VirtioBench.MemoryBytes),
+    };
+}
