@@ -36,6 +36,7 @@ public sealed class KvmEmulationTests
             Execute = state =>
             {
                 state.Xsave[160 + 16] = 0x5a; // XMM1
+                state.Xsave[512] |= 2; // XSTATE_BV: the host may have found SSE in its initial state
                 state.Events = new VcpuEvents { ExceptionPending = true, ExceptionVector = 6 };
             },
         };
