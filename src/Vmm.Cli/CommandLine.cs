@@ -14,6 +14,7 @@ internal static class CommandLine
         {
             RunCommand.Create(),
             DoctorCommand.Create(),
+            ImageCommand.Create(),
             KernelCommand.Create(),
             VersionCommand.Create(),
         };
@@ -49,7 +50,7 @@ internal static class CommandLine
     {
         if (result.CommandResult.Command is not RootCommand) return result.Errors[0].Message.ReplaceLineEndings(" ");
         string prefix = result.UnmatchedTokens.Count == 0 ? "a verb is needed" : $"'{result.UnmatchedTokens[0]}' is no verb";
-        return $"{prefix}: run, doctor, kernel or version";
+        return $"{prefix}: run, doctor, image, kernel or version";
     }
 
     private static string Verb(ParseResult result)

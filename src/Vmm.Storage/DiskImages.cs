@@ -14,6 +14,13 @@ public static class DiskImages
     public static IDiskImage Open(string path, ImageFormat format, ImageOpenOptions options)
         => Open(path, format, options, []);
 
+    /// <summary>Opens an image for reading, without what lies below it: that shows as zeros. In use or not.</summary>
+    public static IDiskImage OpenAlone(string path, ImageFormat format)
+    {
+        HostImageFile file = new(BlockFile.Open(path, readOnly: true, ignoreLocks: true));
+        return Guard<IDiskImage>(file, () => format == ImageFormat.Raw ? new RawImage(file) : new Qcow2Image(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Use));
+    }
+
     /// <summary>Makes an empty raw image. A block device keeps its size, which must do.</summary>
     public static IDiskImage CreateRaw(string path, ulong sizeBytes, bool ignoreFlush = false)
     {

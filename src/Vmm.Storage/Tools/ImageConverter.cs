@@ -1,0 +1,168 @@
+using Vmm.Core.Backends;
+using Vmm.Core.Memory;
+using Vmm.Storage.Qcow2;
+
+namespace Vmm.Storage.Tools;
+
+/// <summary>Copies a disk's content from one image to another that is empty. Holes and zeros stay holes.</summary>
+public static class ImageConverter
+{
+    private const int BufferBytes = 2 << 20;
+
+    /// <summary>Zeros are looked for in pieces of this size.</summary>
+    private const int GrainBytes = 4096;
+
+    /// <summary>Copies everything.</summary>
+    /// <param name="from">With its backing images.</param>
+    /// <param name="to">Reads as zeros everywhere, and is at least as large.</param>
+    /// <param name="compress">Write compressed clusters; qcow2 only.</param>
+    /// <param name="progress">Is told the part that is done, 0 to 1.</param>
+    /// <exception cref="ImageException">A read or write failed, or there is no compression in the format.</exception>
+    public static void Copy(IDiskImage from, IDiskImage to, bool compress, Action<double>? progress)
+    {
+        ulong size = from.SizeBytes;
+        if (to.SizeBytes < size) throw new ImageException($"{to.Name} has {to.SizeBytes} bytes; {size} are needed");
+        if (compress && to is not Qcow2Image) throw new ImageException($"the format {to.Format.Name()} has no compression");
+        using IEnumerator<(ulong Offset, ulong Count)> pieces = DataPieces(from, size).GetEnumerator();
+        if (compress) CopyCompressed(from, (Qcow2Image)to, pieces, progress);
+        else CopyPlain(from, to, pieces, progress);
+        Check(to.Flush(), to);
+        progress?.Invoke(1);
+    }
+
+    /// <summary>The pieces of a disk that may hold anything but zeros, joined where they touch, in order.</summary>
+    internal static IEnumerable<(ulong Offset, ulong Count)> DataPieces(IDiskImage image, ulong size)
+    {
+        ulong start = 0;
+        ulong end = 0;
+        for (ulong at = 0; at < size;)
+        {
+            bool isZero = IsZero(image, at, size - at, out ulong length);
+            if (!isZero)
+            {
+                if (at != end)
+                {
+                    if (end > start) yield return (start, end - start);
+                    start = at;
+                }
+
+                end = at + length;
+            }
+
+            at += length;
+        }
+
+        if (end > start) yield return (start, end - start);
+    }
+
+    /// <summary>Whether a disk is known to hold zeros, through all its backing images.</summary>
+    internal static bool IsZero(IDiskImage image, ulong offset, ulong count, out ulong length)
+    {
+        BlockExtent extent = image.Map(offset, count);
+        length = extent.Length;
+        if (extent.Kind is not BlockExtentKind.Unallocated) return extent.Kind == BlockExtentKind.Zero;
+        if (image.Backing is not { } backing || offset >= backing.SizeBytes) return true;
+        return IsZero(backing, offset, Math.Min(length, backing.SizeBytes - offset), out length);
+    }
+
+    private static void CopyPlain(IDiskImage from, IDiskImage to, IEnumerator<(ulong Offset, ulong Count)> pieces, Action<double>? progress)
+    {
+        byte[] buffer = GC.AllocateUninitializedArray<byte>(BufferBytes, pinned: true);
+        while (pieces.MoveNext())
+        {
+            (ulong offset, ulong count) = pieces.Current;
+            while (count != 0)
+            {
+                // Ends at a border of the buffer's size, so that whole clusters are written.
+                int part = (int)Math.Min(count, BufferBytes - offset % BufferBytes);
+                Check(from.Read(offset, buffer.AsSpan(0, part)), from);
+                WriteData(to, offset, buffer.AsSpan(0, part));
+                offset += (ulong)part;
+                count -= (ulong)part;
+                progress?.Invoke((double)offset / from.SizeBytes);
+            }
+        }
+    }
+
+    // Runs of grains that hold something go out in one write each.
+    private static void WriteData(IDiskImage to, ulong offset, ReadOnlySpan<byte> data)
+    {
+        int start = -1;
+        for (int at = 0; at < data.Length;)
+        {
+            int grain = Math.Min(GrainBytes - (int)((offset + (ulong)at) % GrainBytes), data.Length - at);
+            bool isZero = !data.Slice(at, grain).ContainsAnyExcept((byte)0);
+            if (isZero && start >= 0)
+            {
+                Check(to.Write(offset + (ulong)start, data[start..at]), to);
+                start = -1;
+            }
+            else if (!isZero && start < 0)
+            {
+                start = at;
+            }
+
+            at += grain;
+        }
+
+        if (start >= 0) Check(to.Write(offset + (ulong)start, data[start..]), to);
+    }
+
+    // Packed by all cores, written in order.
+    private static void CopyCompressed(IDiskImage from, Qcow2Image to, IEnumerator<(ulong Offset, ulong Count)> pieces, Action<double>? progress)
+    {
+        int clusterBytes = to.Header.ClusterBytes;
+        int batch = Math.Max(1, Math.Max(BufferBytes, clusterBytes * Environment.ProcessorCount) / clusterBytes);
+        byte[][] clusters = new byte[batch][];
+        byte[][] packed = new byte[batch][];
+        int[] packedBytes = new int[batch];
+        for (int i = 0; i < batch; i++)
+        {
+            clusters[i] = new byte[clusterBytes];
+            packed[i] = new byte[clusterBytes - IBlockBackend.SectorBytes];
+        }
+
+        List<ulong> offsets = [];
+        foreach (ulong offset in Clusters(pieces, (ulong)clusterBytes))
+        {
+            byte[] cluster = clusters[offsets.Count];
+            int part = (int)Math.Min((ulong)clusterBytes, from.SizeBytes - offset);
+            Check(from.Read(offset, cluster.AsSpan(0, part)), from);
+            if (!cluster.AsSpan(0, part).ContainsAnyExcept((byte)0)) continue;
+            cluster.AsSpan(part).Clear();
+            offsets.Add(offset);
+            if (offsets.Count < batch) continue;
+            WritePacked();
+            progress?.Invoke((double)offset / from.SizeBytes);
+        }
+
+        WritePacked();
+
+        void WritePacked()
+        {
+            Qcow2Codec codec = new(to.Compression);
+            Parallel.For(0, offsets.Count, i => packedBytes[i] = codec.Pack(clusters[i], packed[i]));
+            for (int i = 0; i < offsets.Count; i++) to.WriteCompressed(offsets[i], clusters[i], packed[i].AsSpan(0, packedBytes[i]));
+            offsets.Clear();
+        }
+    }
+
+    private static IEnumerable<ulong> Clusters(IEnumerator<(ulong Offset, ulong Count)> pieces, ulong clusterBytes)
+    {
+        ulong next = 0;
+        while (pieces.MoveNext())
+        {
+            (ulong offset, ulong count) = pieces.Current;
+            for (ulong at = Math.Max(next, offset - offset % clusterBytes); at < offset + count; at += clusterBytes)
+            {
+                yield return at;
+                next = at + clusterBytes;
+            }
+        }
+    }
+
+    internal static void Check(BlockResult result, IDiskImage image)
+    {
+        if (result != BlockResult.Ok) throw new ImageException(result, image.FirstError ?? $"{image.Name}: {result}");
+    }
+}
