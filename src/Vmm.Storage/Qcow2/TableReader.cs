@@ -11,8 +11,8 @@ internal static class TableReader
     /// <summary>Reads a table.</summary>
     public static ulong[] Read(IImageFile file, ulong offset, int entries)
     {
-        // Without this, a header that claims much would cost memory that no file stands behind.
-        if ((ulong)entries * 8 > 1 << 16 && offset >= file.Length) throw ImageException.Corrupt($"{file.Name}: a table lies beyond the end of the file");
+        // A header that claims much would otherwise cost memory that no file stands behind.
+        if (entries != 0 && offset >= file.Length) throw ImageException.Corrupt($"{file.Name}: a table lies beyond the end of the file");
         ulong[] table = new ulong[entries];
         file.Read(offset, MemoryMarshal.AsBytes(table.AsSpan()));
         BinaryPrimitives.ReverseEndianness(table, table);

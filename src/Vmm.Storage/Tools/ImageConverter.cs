@@ -65,21 +65,49 @@ public static class ImageConverter
         return IsZero(backing, offset, Math.Min(length, backing.SizeBytes - offset), out length);
     }
 
+    // While one piece is written, the next is read.
     private static void CopyPlain(IDiskImage from, IDiskImage to, IEnumerator<(ulong Offset, ulong Count)> pieces, Action<double>? progress)
     {
-        byte[] buffer = GC.AllocateUninitializedArray<byte>(BufferBytes, pinned: true);
+        byte[] current = GC.AllocateUninitializedArray<byte>(BufferBytes, pinned: true);
+        byte[] next = GC.AllocateUninitializedArray<byte>(BufferBytes, pinned: true);
+        using IEnumerator<(ulong Offset, int Count)> buffers = Buffers(pieces).GetEnumerator();
+        bool hasMore = buffers.MoveNext();
+        if (hasMore) Check(from.Read(buffers.Current.Offset, current.AsSpan(0, buffers.Current.Count)), from);
+        while (hasMore)
+        {
+            (ulong offset, int count) = buffers.Current;
+            hasMore = buffers.MoveNext();
+            (ulong nextOffset, int nextCount) = hasMore ? buffers.Current : default;
+            byte[] readInto = next;
+            Task<BlockResult> reading = Task.Run(() => from.Read(nextOffset, readInto.AsSpan(0, nextCount)));
+            try
+            {
+                WriteData(to, offset, current.AsSpan(0, count));
+            }
+            finally
+            {
+                // The images must not be closed under it.
+                reading.Wait();
+            }
+
+            Check(reading.Result, from);
+            (current, next) = (next, current);
+            progress?.Invoke((double)offset / from.SizeBytes);
+        }
+    }
+
+    // Each ends at a border of the buffer's size, so that whole clusters are written.
+    private static IEnumerable<(ulong Offset, int Count)> Buffers(IEnumerator<(ulong Offset, ulong Count)> pieces)
+    {
         while (pieces.MoveNext())
         {
             (ulong offset, ulong count) = pieces.Current;
             while (count != 0)
             {
-                // Ends at a border of the buffer's size, so that whole clusters are written.
                 int part = (int)Math.Min(count, BufferBytes - offset % BufferBytes);
-                Check(from.Read(offset, buffer.AsSpan(0, part)), from);
-                WriteData(to, offset, buffer.AsSpan(0, part));
+                yield return (offset, part);
                 offset += (ulong)part;
                 count -= (ulong)part;
-                progress?.Invoke((double)offset / from.SizeBytes);
             }
         }
     }
