@@ -33,8 +33,8 @@ internal static class ImageMapCommand
         foreach (MappedPiece piece in ImageMapper.Pieces(image))
         {
             if (piece.Kind is BlockExtentKind.Unallocated or BlockExtentKind.Zero) continue;
-            string at = piece.HostOffset is { } place ? $"{place:#x}" : "compressed";
-            output.WriteLine($"{piece.Offset,-18:#x}{piece.Length,-18:#x}{at,-18}{piece.File}");
+            string at = piece.HostOffset is { } place ? $"0x{place:x}" : "compressed";
+            output.WriteLine($"{$"0x{piece.Offset:x}",-18}{$"0x{piece.Length:x}",-18}{at,-18}{piece.File}");
         }
     }
 

@@ -73,9 +73,9 @@ internal sealed partial class Qcow2Image
         foreach (ulong block in _refcounts.Table)
         {
             if (block == 0) continue;
-            if ((block & ClusterMask) != 0) result.Corruption($"a refcount block lies at {block:#x}, which is no cluster");
+            if ((block & ClusterMask) != 0) result.Corruption($"a refcount block lies at 0x{block:x}, which is no cluster");
             else if (CountRange(result, used, block, (ulong)ClusterBytes, "a refcount block") && used[block >> _header.ClusterBits] > 1)
-                result.Corruption($"the refcount block at {block:#x} is used for something else, too");
+                result.Corruption($"the refcount block at 0x{block:x} is used for something else, too");
         }
 
         return used;
@@ -86,7 +86,7 @@ internal sealed partial class Qcow2Image
         if (l1.Length == 0) return;
         if (!l1Tables.Add(l1Offset))
         {
-            result.Corruption($"two L1 tables lie at {l1Offset:#x}");
+            result.Corruption($"two L1 tables lie at 0x{l1Offset:x}");
             return;
         }
 
@@ -105,7 +105,7 @@ internal sealed partial class Qcow2Image
             if (table == 0 || !CountRange(result, used, table, (ulong)ClusterBytes, "an L2 table")) continue;
             // Walked once only: an L1 table full of one L2 table would take for ever.
             if (tables.Add(table)) CountTable(result, used, table, isActive);
-            else result.Corruption($"the L2 table at {table:#x} is used twice by one L1 table");
+            else result.Corruption($"the L2 table at 0x{table:x} is used twice by one L1 table");
         }
     }
 
@@ -119,7 +119,7 @@ internal sealed partial class Qcow2Image
             if ((entry & Qcow2Bits.Compressed) != 0)
             {
                 (ulong place, int bytes) = CompressedPlace(entry);
-                if ((entry & Qcow2Bits.Copied) != 0) result.Corruption($"the compressed cluster at {place:#x} is marked as counted once");
+                if ((entry & Qcow2Bits.Copied) != 0) result.Corruption($"the compressed cluster at 0x{place:x} is marked as counted once");
                 CountRange(result, used, place, (ulong)bytes, "a compressed cluster");
                 if (!isActive) continue;
                 result.CompressedClusters++;
@@ -141,13 +141,13 @@ internal sealed partial class Qcow2Image
         ulong last = offset + bytes - 1 >> _header.ClusterBits;
         if ((offset & ClusterMask) != 0 && what is "an L1 table")
         {
-            result.Corruption($"an L1 table lies at {offset:#x}, which is no cluster");
+            result.Corruption($"an L1 table lies at 0x{offset:x}, which is no cluster");
             return false;
         }
 
         if (last >= used.Clusters)
         {
-            result.Corruption($"{what} at {offset:#x} lies beyond the end of the file");
+            result.Corruption($"{what} at 0x{offset:x} lies beyond the end of the file");
             return false;
         }
 
@@ -209,7 +209,7 @@ internal sealed partial class Qcow2Image
     {
         ulong offset = entry & Qcow2Bits.OffsetMask;
         bool isOnce = _refcounts.Get(offset >> _header.ClusterBits) == 1;
-        if (isOnce != ((entry & Qcow2Bits.Copied) != 0)) result.Corruption($"the {what} at {offset:#x} is {(isOnce ? "not " : "")}marked as counted once");
+        if (isOnce != ((entry & Qcow2Bits.Copied) != 0)) result.Corruption($"the {what} at 0x{offset:x} is {(isOnce ? "not " : "")}marked as counted once");
     }
 
     /// <summary>Counts everything anew, behind all that is in use; the old counts are given up.</summary>

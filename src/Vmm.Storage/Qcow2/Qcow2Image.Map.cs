@@ -117,7 +117,7 @@ internal sealed partial class Qcow2Image
         int index = (int)(inCluster / subclusterBytes);
         BlockExtentKind kind = KindOfSubcluster(bitmap, index);
         if (kind == BlockExtentKind.Data && (entry & Qcow2Bits.OffsetMask) == 0)
-            throw ImageException.Corrupt($"{Name}: the cluster at {offset:#x} has subclusters and no place");
+            throw ImageException.Corrupt($"{Name}: the cluster at 0x{offset:x} has subclusters and no place");
         ulong length = subclusterBytes - inCluster % subclusterBytes;
         while (++index < SubclustersPerCluster && KindOfSubcluster(bitmap, index) == kind) length += subclusterBytes;
         return new Qcow2Run(kind, Math.Min(length, most), (entry & Qcow2Bits.OffsetMask) + inCluster, entry, false);
@@ -165,7 +165,7 @@ internal sealed partial class Qcow2Image
         _file.Read(offset, packed);
         byte[] cluster = _expanded ?? new byte[ClusterBytes];
         _expanded = null;
-        if (!_codec.TryExpand(packed, bytes, cluster)) throw ImageException.Corrupt($"{Name}: the compressed cluster at {offset:#x} cannot be read");
+        if (!_codec.TryExpand(packed, bytes, cluster)) throw ImageException.Corrupt($"{Name}: the compressed cluster at 0x{offset:x} cannot be read");
         _expandedEntry = entry;
         return _expanded = cluster;
     }

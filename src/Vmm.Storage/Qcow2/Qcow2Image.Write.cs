@@ -363,7 +363,7 @@ internal sealed partial class Qcow2Image
         ulong last = hostOffset + count - 1 >> _header.ClusterBits;
         for (ulong cluster = hostOffset >> _header.ClusterBits; cluster <= last; cluster++)
         {
-            if (_metadata.Contains(cluster)) throw ImageException.Corrupt($"{Name}: data at {cluster << _header.ClusterBits:#x} overlaps a table");
+            if (_metadata.Contains(cluster)) throw ImageException.Corrupt($"{Name}: data at 0x{cluster << _header.ClusterBits:x} overlaps a table");
         }
     }
 }

@@ -178,7 +178,7 @@ internal sealed partial class Qcow2Image : DiskImageBase
         ulong last = offset + bytes - 1 >> _header.ClusterBits;
         for (ulong cluster = offset >> _header.ClusterBits; cluster <= last; cluster++)
         {
-            if (!_metadata.Add(cluster)) throw ImageException.Corrupt($"{Name}: {what} overlaps another table at {cluster << _header.ClusterBits:#x}; 'vmm image check' says more");
+            if (!_metadata.Add(cluster)) throw ImageException.Corrupt($"{Name}: {what} overlaps another table at 0x{cluster << _header.ClusterBits:x}; 'vmm image check' says more");
         }
     }
 
