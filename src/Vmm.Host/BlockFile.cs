@@ -51,8 +51,9 @@ public sealed unsafe class BlockFile : IDisposable
     public static BlockFile Create(string path)
     {
         BlockFile file = Prepare(LinuxFile.Open(path, Libc.O_RDWR | Libc.O_CREAT), path, readOnly: false, ignoreLocks: false);
-        // Emptied only now, under the lock.
-        int error = file.IsBlockDevice ? 0 : file.SetLength(0);
+        // Emptied only now, under the lock; and not when it is empty, because ext4 writes a file out at its close after that.
+        int error = file.GetLength(out ulong length);
+        if (error == 0 && length != 0 && !file.IsBlockDevice) error = file.SetLength(0);
         if (error == 0) return file;
         file.Dispose();
         throw new LinuxException($"emptying {path}", error);

@@ -29,7 +29,6 @@ internal static class Qcow2Creator
         header.RefcountTableClusters = (uint)tableClusters;
         header.L1Offset = (1 + tableClusters + blocks) * clusterBytes;
         ulong total = 1 + tableClusters + blocks + l1Clusters;
-        file.SetLength(0);
         file.SetLength(total * clusterBytes);
         ulong[] table = new ulong[tableClusters * clusterBytes / 8];
         for (ulong i = 0; i < blocks; i++) table[i] = (1 + tableClusters + i) * clusterBytes;
