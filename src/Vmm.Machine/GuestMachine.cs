@@ -30,7 +30,7 @@ public sealed class GuestMachine : IDisposable
     private bool _paused;
     private int _boots;
     private long _earlierNs;
-    private ulong? _instructions;
+    private ulong _instructions;
 
     /// <summary>Gets everything that the host must give; the guest does not run yet.</summary>
     /// <param name="config">A configuration without errors, see <see cref="ConfigValidator"/>.</param>
@@ -77,7 +77,7 @@ public sealed class GuestMachine : IDisposable
             lock (_life)
             {
                 long ns = _earlierNs + (_board?.Clock.NowNs ?? 0);
-                return new MachineStatistics(TimeSpan.FromTicks(ns / 100), Environment.CpuUsage.TotalTime, _instructions, _boots);
+                return new MachineStatistics(TimeSpan.FromTicks(ns / 100), Environment.CpuUsage.TotalTime, _platform.Name, _instructions, _boots);
             }
         }
     }
@@ -175,10 +175,7 @@ public sealed class GuestMachine : IDisposable
         _earlierNs += board.Clock.NowNs;
         foreach (VcpuThread vcpu in board.Vcpus)
         {
-            vcpu.Execute(v =>
-            {
-                if (_platform.CountInstructions(v) is { } count) _instructions = (_instructions ?? 0) + count;
-            });
+            vcpu.Execute(v => _instructions += _platform.CountInstructions(v));
         }
     }
 

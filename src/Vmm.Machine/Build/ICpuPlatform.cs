@@ -11,8 +11,10 @@ internal interface ICpuPlatform : IDisposable
     /// <summary>Lines for the user: CPU features that could not be had.</summary>
     IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>Guest instructions that a vCPU has executed; null when nobody counts them. On the vCPU's thread.</summary>
-    ulong? CountInstructions(IVcpu vcpu);
+    /// <summary>
+    /// Guest instructions of a vCPU that the software CPU has executed: all of them, or on KVM those that KVM handed over. On the vCPU's thread.
+    /// </summary>
+    ulong CountInstructions(IVcpu vcpu);
 
     /// <summary>Makes the CPUs' side of a board and attaches its chips to the buses.</summary>
     /// <exception cref="HypervisorException">The host refused.</exception>

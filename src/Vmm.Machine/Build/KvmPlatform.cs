@@ -31,7 +31,7 @@ internal sealed class KvmPlatform : ICpuPlatform
     public IReadOnlyList<string> Warnings => _hypervisor.Cpuid.Warnings;
 
     /// <inheritdoc/>
-    public ulong? CountInstructions(IVcpu vcpu) => null;
+    public ulong CountInstructions(IVcpu vcpu) => (ulong)((KvmVcpu)vcpu).EmulatedInstructions;
 
     /// <inheritdoc/>
     public IVirtualMachine CreateMachine(Board board) => _hypervisor.CreateMachine(board.Memory);

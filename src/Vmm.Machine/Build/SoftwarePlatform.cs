@@ -35,7 +35,7 @@ internal sealed class SoftwarePlatform : ICpuPlatform
     public IReadOnlyList<string> Warnings => _cpuid.Warnings;
 
     /// <inheritdoc/>
-    public ulong? CountInstructions(IVcpu vcpu) => ((SoftwareVcpu)vcpu).InstructionCount;
+    public ulong CountInstructions(IVcpu vcpu) => ((SoftwareVcpu)vcpu).InstructionCount;
 
     /// <inheritdoc/>
     public IVirtualMachine CreateMachine(Board board)

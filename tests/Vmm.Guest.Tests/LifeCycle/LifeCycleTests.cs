@@ -39,6 +39,25 @@ public class LifeCycleTests
 
     [Theory]
     [MemberData(nameof(Accelerators))]
+    public void Statistics_GuestRanOneInstructionThatKvmMayHandOver_CountWhatTheSoftwareCpuDid(Accelerator accel)
+    {
+        using RunningMachine machine = new(accel, code =>
+        {
+            code.mov(ecx, 7);
+            code.popcnt(eax, ecx);
+            PowerOff(code);
+        });
+        machine.WaitForEnd();
+        MachineStatistics statistics = machine.Machine.Statistics;
+
+        // A KVM that runs ring 0 natively hands nothing over; one that emulates it hands over the popcnt and nothing else.
+        if (accel == Accelerator.Kvm) Assert.InRange(statistics.Instructions, 0ul, 1ul);
+        else Assert.True(statistics.Instructions > 2);
+        Assert.Equal(accel == Accelerator.Kvm, statistics.ToString().Contains("handed to the software CPU", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [MemberData(nameof(Accelerators))]
     public void Run_GuestResetsAndPolicyIsRestart_StartsAgainWithCleanMemory(Accelerator accel)
     {
         using RunningMachine machine = new(accel, code =>
