@@ -98,4 +98,20 @@ public sealed unsafe class MappedMemoryTests
 
     private static string VmFlags(string name)
         => File.ReadLines("/proc/self/smaps").SkipWhile(l => !l.Contains("memfd:" + name, StringComparison.Ordinal)).First(l => l.StartsWith("VmFlags", StringComparison.Ordinal));
+
+    [Fact]
+    public void CopyIn_ManyPagesAtOnce_MappingShowsThem()
+    {
+        using MappedMemory memory = new(4UL << 20);
+        GuestMemory guest = new([memory.Region(new GuestAddress(0), 0, 1 << 20), memory.Region(new GuestAddress(1 << 20), 1 << 20, 3 << 20)]);
+        byte[] bytes = new byte[(2 << 20) + 5];
+        new Random(1).NextBytes(bytes);
+        byte[] back = new byte[bytes.Length];
+
+        Assert.True(guest.TryCopyIn(new GuestAddress(0x1003), bytes));
+        Assert.True(guest.TryCopyOut(new GuestAddress(0x1003), back));
+        Assert.Equal(bytes, back);
+        Assert.True(guest.TryRead(new GuestAddress(0x1002), out byte before));
+        Assert.Equal(0, before);
+    }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Vmm.Core.Memory;
 
@@ -10,7 +11,11 @@ namespace Vmm.Core.Memory;
 /// </summary>
 public sealed unsafe class GuestMemory
 {
+    // From here on the kernel copies into the memory's file: pages that are new then cost neither a fault nor a clearing each.
+    private const int BulkBytes = 64 << 10;
+
     private readonly GuestMemoryRegion[] _regions;
+    private readonly SafeFileHandle?[] _files;
     private readonly byte[][] _flags;
     private ICodePageObserver? _codeObserver;
 
@@ -27,6 +32,8 @@ public sealed unsafe class GuestMemory
                 throw new ArgumentException($"guest memory region at {region.Start} with {region.SizeBytes} bytes is misaligned, empty or overlaps");
             end = region.End;
         }
+
+        _files = [.. _regions.Select(r => r.FileDescriptor < 0 ? null : new SafeFileHandle(r.FileDescriptor, ownsHandle: false))];
 
         // Pinned, because the software CPU keeps a pointer to the flags of a page in its TLB path.
         _flags = [.. _regions.Select(r => GC.AllocateArray<byte>(checked((int)(r.SizeBytes >> GuestAddress.PageShift)), pinned: true))];
@@ -74,8 +81,12 @@ public sealed unsafe class GuestMemory
         {
             int region = Find(at);
             int count = (int)Math.Min((ulong)bytes.Length, _regions[region].End - at);
-            // SAFETY: Find returned the region that holds `at`, and count ends within it; the mapping outlives this object.
-            bytes[..count].CopyTo(new Span<byte>(Pointer(region, at), count));
+            if (count < BulkBytes || !TryWriteFile(region, at, bytes[..count]))
+            {
+                // SAFETY: Find returned the region that holds `at`, and count ends within it; the mapping outlives this object.
+                bytes[..count].CopyTo(new Span<byte>(Pointer(region, at), count));
+            }
+
             MarkWritten(region, at, (ulong)count);
             bytes = bytes[count..];
             at += (ulong)count;
@@ -288,6 +299,22 @@ public sealed unsafe class GuestMemory
             if ((value & (byte)PageFlags.Dirty) == 0) AtomicFlags.Set(ref flags[page], (byte)PageFlags.Dirty);
             if ((value & (byte)PageFlags.Code) != 0)
                 _codeObserver?.CodePageWritten((_regions[region].Start.Value >> GuestAddress.PageShift) + page);
+        }
+    }
+
+    private bool TryWriteFile(int region, ulong at, ReadOnlySpan<byte> bytes)
+    {
+        if (_files[region] is not { } file) return false;
+        try
+        {
+            RandomAccess.Write(file, bytes, (long)(_regions[region].FileOffset + (at - _regions[region].Start.Value)));
+            return true;
+        }
+        catch (IOException)
+        {
+            // A file of huge pages can be mapped but not written to.
+            _files[region] = null;
+            return false;
         }
     }
 
