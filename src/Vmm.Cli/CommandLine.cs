@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Parsing;
 
 namespace Vmm.Cli;
 
@@ -53,6 +54,15 @@ internal static class CommandLine
         return $"{prefix}: run, doctor, image, kernel or version";
     }
 
+    // The verb with those above it: "vmm image commit".
     private static string Verb(ParseResult result)
-        => result.CommandResult.Command is RootCommand ? "vmm" : $"vmm {result.CommandResult.Command.Name}";
+    {
+        string path = "";
+        for (SymbolResult? at = result.CommandResult; at is not null; at = at.Parent)
+        {
+            if (at is CommandResult { Command: not RootCommand } command) path = $" {command.Command.Name}{path}";
+        }
+
+        return "vmm" + path;
+    }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using Vmm.Host;
 using Vmm.Machine.Config;
 using Vmm.Storage;
@@ -11,18 +12,36 @@ internal static class ImageCommand
     /// <summary>The work could not be done.</summary>
     public const int Failed = 1;
 
-    public static Command Create() => new("image", "Make, examine and convert disk images.")
+    // For the verbs that have no codes of their own.
+    private const string ExitCodes = """
+
+        Exit codes:
+            0  done
+            1  it could not be done, and why is said
+            2  bad arguments
+        """;
+
+    public static Command Create()
     {
-        ImageCreateCommand.Create(),
-        ImageInfoCommand.Create(),
-        ImageCheckCommand.Create(),
-        ImageConvertCommand.Create(),
-        ImageResizeCommand.Create(),
-        ImageSnapshotCommand.Create(),
-        ImageCommitCommand.Create(),
-        ImageMapCommand.Create(),
-        ImageCompareCommand.Create(),
-    };
+        Command command = new("image", "Make, examine and convert disk images.")
+        {
+            ImageCreateCommand.Create(),
+            ImageInfoCommand.Create(),
+            ImageCheckCommand.Create(),
+            ImageConvertCommand.Create(),
+            ImageResizeCommand.Create(),
+            ImageSnapshotCommand.Create(),
+            ImageCommitCommand.Create(),
+            ImageMapCommand.Create(),
+            ImageCompareCommand.Create(),
+        };
+        foreach (Command verb in command.Subcommands)
+        {
+            if (!verb.Options.OfType<HelpOption>().Any()) CommandLine.AppendToHelp(verb, ExitCodes);
+        }
+
+        return command;
+    }
 
     /// <summary>The format, which is always said.</summary>
     public static Option<string> Format(string name = "--format", string alias = "-f", string what = "image") => new(name, alias)
