@@ -49,6 +49,50 @@ public sealed class VirtQueueTests : IDisposable
     }
 
     [Fact]
+    public void Push_Several_SeenAtOnceInTheirOrder()
+    {
+        Start();
+        VirtChain[] chains = [_chain, _queue.NewChain(), _queue.NewChain()];
+        for (ushort i = 0; i < 3; i++)
+        {
+            Describe(i, Buffer + 0x100u * i, 16, Write, 0);
+            Offer(i);
+            Assert.True(_queue.TryPop(chains[i]));
+        }
+
+        _queue.Push(chains, [7, 8, 9]);
+        Assert.Equal(3, Get(Used + 2));
+        Assert.Equal([0u, 7u, 1u, 8u, 2u, 9u], Enumerable.Range(0, 6).Select(i => Get32(Used + 4 + 4 * (ulong)i)));
+        Assert.True(_queue.IsIdle);
+    }
+
+    [Fact]
+    public void Return_LastPopped_IsPoppedAgain()
+    {
+        Start();
+        VirtChain second = _queue.NewChain();
+        for (ushort i = 0; i < 2; i++)
+        {
+            Describe(i, Buffer + 0x100u * i, 16u + i, Write, 0);
+            Offer(i);
+        }
+
+        Assert.True(_queue.TryPop(_chain));
+        Assert.True(_queue.TryPop(second));
+        _queue.Return(second);
+        _queue.Return(_chain);
+        Assert.True(_queue.IsIdle);
+        Assert.Equal(0, Get(Used + 2));
+        Assert.True(_queue.TryPop(_chain));
+        Assert.Equal(16u, _chain.WritableBytes);
+        _queue.Stop();
+        _queue.Return(_chain);
+        Start();
+        Assert.True(_queue.TryPop(_chain));
+        Assert.Equal(16u, _chain.WritableBytes);
+    }
+
+    [Fact]
     public void TryPop_Indirect_ItsTable()
     {
         Start(VirtioFeatures.VIRTIO_F_INDIRECT_DESC);

@@ -111,6 +111,47 @@ public sealed class VirtQueue
         }
     }
 
+    /// <summary>Gives several chains back that the driver sees all at once, as the buffers of one frame must be. Else as with one.</summary>
+    /// <param name="chains">In the order in which they were popped.</param>
+    /// <param name="writtenBytes">For each of them.</param>
+    public void Push(ReadOnlySpan<VirtChain> chains, ReadOnlySpan<uint> writtenBytes)
+    {
+        lock (_gate)
+        {
+            ushort next = _nextUsed;
+            for (int i = 0; i < chains.Length; i++)
+            {
+                if (chains[i].Generation == _generation && _isRunning && !IsBroken)
+                {
+                    GuestAddress element = _used + (RingHeaderBytes + UsedElementBytes * (ulong)(next & (_size - 1)));
+                    _memory.TryWrite(element, ((ulong)writtenBytes[i] << 32) | chains[i].Head);
+                    next++;
+                }
+
+                chains[i].Generation = 0;
+            }
+
+            if (next != _nextUsed)
+            {
+                _nextUsed = next;
+                _memory.TryWriteRelease(_used + IndexOffset, next);
+            }
+
+            Volatile.Write(ref _inFlight, _inFlight - chains.Length);
+        }
+    }
+
+    /// <summary>Puts a chain back as if it had not been popped. Only the chain that was popped last and is still out: later ones first.</summary>
+    public void Return(VirtChain chain)
+    {
+        lock (_gate)
+        {
+            if (chain.Generation == _generation && _isRunning && !IsBroken) _nextAvailable--;
+            chain.Generation = 0;
+            Volatile.Write(ref _inFlight, _inFlight - 1);
+        }
+    }
+
     /// <summary>Interrupts the driver if it wants to know of what was pushed.</summary>
     public void Signal()
     {
