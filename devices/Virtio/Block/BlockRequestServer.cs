@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
+using Vmm.Core.Time;
 using Vmm.Devices.Virtio.Queue;
 using static Vmm.Devices.Virtio.Block.VirtioBlockRegisters;
 
@@ -17,6 +18,7 @@ internal sealed class BlockRequestServer
     private readonly byte[] _identity;
     private readonly int _batch;
     private readonly IoVec[] _vectors;
+    private readonly RateLimiter? _limiter;
     private readonly IWorker _worker;
     private VirtQueue? _queue;
     private VirtChain? _chain;
@@ -24,9 +26,9 @@ internal sealed class BlockRequestServer
     // Counted by the worker alone; read by anyone.
     private ulong _reads, _writes, _readBytes, _writtenBytes, _flushes, _discards, _zeroed, _errors;
 
-    public BlockRequestServer(VirtioBlock disk, IBlockBackend backend, VirtioBlockOptions options, byte[] identity, IWorkers workers, string name)
+    public BlockRequestServer(VirtioBlock disk, IBlockBackend backend, VirtioBlockOptions options, byte[] identity, IWorkers workers, RateLimiter? limiter, string name)
     {
-        (_disk, _backend, _identity, _batch) = (disk, backend, identity, options.QueueSize);
+        (_disk, _backend, _identity, _batch, _limiter) = (disk, backend, identity, options.QueueSize, limiter);
         _vectors = new IoVec[VectorsPerDescriptor * options.QueueSize];
         _worker = workers.Create(name, Serve);
     }
@@ -50,6 +52,8 @@ internal sealed class BlockRequestServer
         VirtChain chain = _chain ??= queue.NewChain();
         for (int served = 0; served < _batch; served++)
         {
+            // What the limit holds back stays in the ring, so that nothing is under way meanwhile: a reset need not wait.
+            if (_limiter is not null && !_limiter.MayPass()) return;
             if (!queue.TryPop(chain)) return;
             ServeOne(queue, chain);
         }
@@ -70,6 +74,7 @@ internal sealed class BlockRequestServer
 
         uint type = BinaryPrimitives.ReadUInt32LittleEndian(header);
         ulong sector = BinaryPrimitives.ReadUInt64LittleEndian(header[8..]);
+        _limiter?.Charge(0);
         ulong written = 0;
         VirtioBlockStatus status = type switch
         {
@@ -94,6 +99,7 @@ internal sealed class BlockRequestServer
         written = 0;
         ulong count = chain.WritableBytes - 1;
         if (!TryLocate(sector, count, out ulong offset) || !chain.TryPinWritable(0, count, _vectors, out int vectors)) return VirtioBlockStatus.VIRTIO_BLK_S_IOERR;
+        _limiter?.Charge(count, 0);
         BlockResult result = _backend.Read(offset, _vectors.AsSpan(0, vectors));
         // A read that failed may have written, too.
         chain.MarkWritten(0, count);
@@ -109,6 +115,7 @@ internal sealed class BlockRequestServer
         ulong count = chain.ReadableBytes - HeaderBytes;
         if (_disk.IsReadOnly || !TryLocate(sector, count, out ulong offset) || !chain.TryPinReadable(HeaderBytes, count, _vectors, out int vectors))
             return VirtioBlockStatus.VIRTIO_BLK_S_IOERR;
+        _limiter?.Charge(count, 0);
         VirtioBlockStatus status = Settle(_backend.Write(offset, _vectors.AsSpan(0, vectors)));
         if (status != VirtioBlockStatus.VIRTIO_BLK_S_OK) return status;
         Count(ref _writes, 1);
@@ -136,6 +143,8 @@ internal sealed class BlockRequestServer
         ulong bytes = chain.ReadableBytes - HeaderBytes;
         if (!_disk.HasRanges) return VirtioBlockStatus.VIRTIO_BLK_S_UNSUPP;
         if (bytes == 0 || bytes % RangeBytes != 0 || bytes / RangeBytes > VirtioBlock.MaxRanges) return VirtioBlockStatus.VIRTIO_BLK_S_IOERR;
+        // Each range is work of its own; the request itself is counted already.
+        _limiter?.Charge(0, bytes / RangeBytes - 1);
         Span<byte> range = stackalloc byte[RangeBytes];
         for (ulong at = HeaderBytes; at < chain.ReadableBytes; at += RangeBytes)
         {

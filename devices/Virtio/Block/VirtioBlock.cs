@@ -3,11 +3,12 @@ using System.Numerics;
 using System.Text;
 using Vmm.Core.Backends;
 using Vmm.Core.State;
+using Vmm.Core.Time;
 using static Vmm.Devices.Virtio.Block.VirtioBlockRegisters;
 
 namespace Vmm.Devices.Virtio.Block;
 
-/// <summary>The block device (virtio 1.2 §5.2): several queues, flush, discard, zeroing, serial number, resize, read-only, write-back or write-through.</summary>
+/// <summary>The block device (virtio 1.2 §5.2): several queues, flush, discard, zeroing, serial number, resize, read-only, write-back or write-through, rate limits.</summary>
 public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, IDisposable
 {
     /// <summary>Ranges in one request to discard or to zero.</summary>
@@ -33,8 +34,10 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
     /// <param name="backend">The disk. Stays the caller's.</param>
     /// <param name="options">What it shows beside its content.</param>
     /// <param name="workers">Who does the I/O: one worker for each queue.</param>
+    /// <param name="limiter">What all queues together may do: each request is an operation, each range to discard or zero, too; reads and writes count
+    /// their bytes. Stays the caller's.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
-    public VirtioBlock(IBlockBackend backend, VirtioBlockOptions options, IWorkers workers)
+    public VirtioBlock(IBlockBackend backend, VirtioBlockOptions options, IWorkers workers, RateLimiter? limiter = null)
     {
         if (options.QueueCount is < 1 or > MaxQueues) throw new ArgumentException($"a disk has 1 to {MaxQueues} queues, not {options.QueueCount}", nameof(options));
         if (options.QueueSize is < MinQueueSize or > MaxQueueSize || !BitOperations.IsPow2(options.QueueSize))
@@ -47,7 +50,8 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
         Encoding.ASCII.GetBytes(options.Serial, identity);
         _queueSizes = new ushort[options.QueueCount];
         Array.Fill(_queueSizes, options.QueueSize);
-        _servers = [.. Enumerable.Range(0, options.QueueCount).Select(i => new BlockRequestServer(this, backend, options, identity, workers, $"virtio-blk queue {i}"))];
+        _servers = [.. Enumerable.Range(0, options.QueueCount).Select(i => new BlockRequestServer(this, backend, options, identity, workers, limiter, $"virtio-blk queue {i}"))];
+        limiter?.Attach(WakeAll);
         backend.Resized += OnResized;
     }
 
@@ -158,6 +162,11 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
     {
         _backend.Resized -= OnResized;
         foreach (BlockRequestServer server in _servers) server.End();
+    }
+
+    private void WakeAll()
+    {
+        foreach (BlockRequestServer server in _servers) server.Wake();
     }
 
     private void OnResized() => Volatile.Read(ref _activation)?.ConfigChanged();
