@@ -2,12 +2,13 @@ using Vmm.Cli;
 using Vmm.Core.Hypervisor;
 using Vmm.Firmware.Boot;
 using Vmm.Host;
+using Vmm.Storage;
 
 try
 {
     return CommandLine.Run(args);
 }
-catch (Exception e) when (e is BootException)
+catch (Exception e) when (e is BootException or ImageException)
 {
     return Fail(e, ExitCode.BadArguments);
 }

@@ -61,8 +61,10 @@ internal sealed class RunOptions
         Description = "What follows when the guest resets the machine. [default: restart]",
     };
 
+    private readonly DeviceOptions _devices = new();
+
     /// <summary>All of them, in the order of the help.</summary>
-    public IEnumerable<Option> All => [_kernel, _initrd, _append, _memory, _vcpus, _accel, _cpu, _serial, _debugConsole, _name, _protocol, _noUnpack, _onReboot];
+    public IEnumerable<Option> All => [_kernel, _initrd, _append, _memory, _vcpus, _accel, _cpu, _serial, _debugConsole, .. _devices.All, _name, _protocol, _noUnpack, _onReboot];
 
     /// <summary>The configuration, or null and every mistake.</summary>
     public MachineConfig? Read(ParseResult result, out IReadOnlyList<ConfigError> errors)
@@ -88,6 +90,7 @@ internal sealed class RunOptions
                 Unpack = !result.GetValue(_noUnpack),
             },
         };
+        config = _devices.AddTo(config, result, found);
         // What could not be read has its error already; its stand-in value must not get another.
         errors = [.. found, .. ConfigValidator.Validate(config).Where(e => found.All(f => f.Path != e.Path))];
         return errors.Count == 0 ? config : null;

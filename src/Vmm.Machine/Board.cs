@@ -1,7 +1,9 @@
+using Vmm.Core.Backends;
 using Vmm.Core.Bus;
 using Vmm.Core.Hypervisor;
 using Vmm.Core.Memory;
 using Vmm.Host;
+using Vmm.Machine.Build;
 
 namespace Vmm.Machine;
 
@@ -38,6 +40,12 @@ internal sealed class Board : IMachineControl, IDisposable
 
     /// <summary>Memory-mapped I/O.</summary>
     public AddressBus Mmio { get; } = AddressBus.Mmio();
+
+    /// <summary>Who does the work of devices.</summary>
+    public IWorkers Workers { get; } = new ThreadWorkers();
+
+    /// <summary>The PCI bus with the devices on it.</summary>
+    public PciHost? Pci { get; set; }
 
     /// <summary>The vCPUs in order of their index.</summary>
     public IReadOnlyList<VcpuThread> Vcpus => _vcpus;

@@ -4,6 +4,7 @@ using Vmm.Firmware.Boot;
 using Vmm.Host;
 using Vmm.Machine.Build;
 using Vmm.Machine.Config;
+using Vmm.Machine.Devices;
 
 namespace Vmm.Machine;
 
@@ -24,6 +25,7 @@ public sealed class GuestMachine : IDisposable
     private readonly ICpuPlatform _platform;
     private readonly MappedMemory _memory;
     private readonly SerialBackends _serial;
+    private readonly Attachments _attachments;
     private readonly List<IDisposable> _owned = [];
     private Board? _board;
     private MachineOutcome? _stop;
@@ -37,7 +39,8 @@ public sealed class GuestMachine : IDisposable
     /// <param name="host">The process around it.</param>
     /// <exception cref="BootException">A file cannot be started.</exception>
     /// <exception cref="HypervisorException">The CPU cannot be had.</exception>
-    /// <exception cref="LinuxException">The host refused memory or a serial port.</exception>
+    /// <exception cref="LinuxException">The host refused memory, a serial port or something that a device needs.</exception>
+    /// <exception cref="Storage.ImageException">A disk's image cannot be used.</exception>
     public GuestMachine(MachineConfig config, MachineHost host)
     {
         _config = config;
@@ -56,6 +59,8 @@ public sealed class GuestMachine : IDisposable
             _platform = Own(CpuPlatforms.Create(config, host.Note));
             foreach (string warning in _platform.Warnings) host.Note(warning);
             _memory = Own(new MappedMemory(config.MemoryBytes));
+            _attachments = Own(new Attachments(config, host));
+            // The terminal last, because it changes how errors must be printed.
             _serial = Own(new SerialBackends(config, host));
             _board = Build();
         }
@@ -196,7 +201,7 @@ public sealed class GuestMachine : IDisposable
         Board board = new(new GuestMemory(_memory.RamRegions()), new HostClock(_host.Loop, _host.Note, startPaused: true), _host.Loop);
         try
         {
-            BoardBuilder.Build(board, _config, _platform, _serial, _loader, _boots == 0 ? _host.Note : _ => { });
+            BoardBuilder.Build(board, _config, _platform, _serial, _attachments, _loader, _host.Note, isFirst: _boots == 0);
             return board;
         }
         catch

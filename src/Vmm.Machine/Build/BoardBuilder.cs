@@ -8,10 +8,11 @@ using Vmm.Firmware.Acpi;
 using Vmm.Firmware.Boot;
 using Vmm.Firmware.Smbios;
 using Vmm.Machine.Config;
+using Vmm.Machine.Devices;
 
 namespace Vmm.Machine.Build;
 
-/// <summary>Puts a board together, in this order: CPUs' side with its interrupt controllers, chipset, serial ports, firmware tables and kernel, vCPUs.</summary>
+/// <summary>Puts a board together, in this order: CPUs' side with its interrupt controllers, chipset, serial ports, PCI devices, firmware tables and kernel, vCPUs.</summary>
 internal static class BoardBuilder
 {
     private const int SciGsi = 9;
@@ -23,13 +24,14 @@ internal static class BoardBuilder
 
     /// <exception cref="BootException">The guest does not fit.</exception>
     /// <exception cref="HypervisorException">The host refused.</exception>
-    public static void Build(Board board, MachineConfig config, ICpuPlatform platform, SerialBackends serial, BootLoader loader, Action<string> note)
+    public static void Build(Board board, MachineConfig config, ICpuPlatform platform, SerialBackends serial, Attachments attachments, BootLoader loader, Action<string> note, bool isFirst)
     {
         IVirtualMachine machine = board.Own(platform.CreateMachine(board));
         AddChipset(board, machine.Interrupts, config);
         AddSerialPorts(board, machine.Interrupts, serial.Ports);
         AddDebugConsole(board, serial.DebugConsole);
-        VcpuState bootProcessor = LoadGuest(board, config, serial.Ports.Count, loader, note);
+        board.Pci = board.Own(new PciHost(board, machine.Interrupts, attachments.All, note));
+        VcpuState bootProcessor = LoadGuest(board, config, serial.Ports.Count, loader, isFirst ? note : _ => { });
         for (int i = 0; i < config.Vcpus; i++) board.AddVcpu(machine, i);
         board.Vcpus[0].Execute(vcpu => vcpu.Apply(bootProcessor));
     }
@@ -42,7 +44,6 @@ internal static class BoardBuilder
         board.Ports.Attach(AcpiPm.DefaultPort + AcpiPm.EventBytes, AcpiPm.ControlBytes, acpi, AcpiPm.ControlRegion, "ACPI PM1 control");
         board.Ports.Attach(AcpiPm.DefaultPort + 2 * AcpiPm.EventBytes, PmTimer.PortCount, pmTimer, name: "ACPI PM timer");
         board.Ports.Attach(AcpiPm.DefaultGpePort, AcpiPm.GpeBytes, acpi, AcpiPm.GpeRegion, "ACPI GPE0");
-        board.Ports.Attach(ResetControl.Port, 1, new ResetControl(board), name: "reset control");
         board.Ports.Attach(PvPanic.Port, 1, new PvPanic(board), name: "pvpanic");
         CmosMemorySize memory = new(Math.Min(config.MemoryBytes, Host.GuestMemoryLayout.LowRamLimit),
             config.MemoryBytes - Math.Min(config.MemoryBytes, Host.GuestMemoryLayout.LowRamLimit));
@@ -89,6 +90,7 @@ internal static class BoardBuilder
             ResetPort = ResetControl.Port,
             ResetValue = ResetControl.ResetValue,
             SciGsi = SciGsi,
+            PciRoot = PciHost.Acpi,
             SerialPorts = [.. Enumerable.Range(0, serialPorts).Select(i => new AcpiSerialPort(i + 1, SerialPorts[i].Port, SerialPorts[i].Irq))],
         });
         SmbiosTables.Write(board.Memory, new SmbiosOptions { VcpuCount = config.Vcpus });

@@ -20,6 +20,9 @@ public static class ConfigValidator
     /// <summary>COM1 to COM4.</summary>
     public const int MostSerialPorts = 4;
 
+    /// <summary>The most devices: places on the PCI bus beside the host bridge.</summary>
+    public const int MostDevices = 31;
+
     private const int NameMaxLength = 64;
     private const int SocketPathMaxBytes = 107;
 
@@ -35,15 +38,36 @@ public static class ConfigValidator
         if (config.Boot.Initrd is "") errors.Add(new("initrd", "the path is empty"));
         CheckSerial(config.Serial, errors);
         CheckDebugConsole(config, errors);
+        CheckDevices(config.Devices, errors);
         return errors;
     }
 
+    private static void CheckDevices(IEnumerable<DeviceConfig> devices, List<ConfigError> errors)
+    {
+        HashSet<string> ids = [];
+        Dictionary<string, int> counts = [];
+        foreach (DeviceConfig device in devices)
+        {
+            int index = counts.GetValueOrDefault(device.Kind);
+            counts[device.Kind] = index + 1;
+            string path = $"{device.Kind}[{index}]";
+            if (!IsPlain(device.Id)) errors.Add(new($"{path}.id", NotPlain(device.Id)));
+            else if (!ids.Add(device.Id)) errors.Add(new($"{path}.id", $"'{device.Id}' is another device's id"));
+            device.Check(path, errors);
+        }
+
+        if (counts.Values.Sum() > MostDevices) errors.Add(new("devices", $"{counts.Values.Sum()} are more than the {MostDevices} places on the PCI bus"));
+    }
+
+    private static bool IsPlain(string name) => name.Length is > 0 and <= NameMaxLength && char.IsAsciiLetterOrDigit(name[0])
+        && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
+
+    private static string NotPlain(string name)
+        => $"'{name}' is not 1 to {NameMaxLength} letters, digits, '-', '_' or '.', beginning with a letter or digit";
+
     private static void CheckName(string name, List<ConfigError> errors)
     {
-        bool isPlain = name.Length is > 0 and <= NameMaxLength && char.IsAsciiLetterOrDigit(name[0])
-            && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
-        if (!isPlain)
-            errors.Add(new("name", $"'{name}' is not 1 to {NameMaxLength} letters, digits, '-', '_' or '.', beginning with a letter or digit"));
+        if (!IsPlain(name)) errors.Add(new("name", NotPlain(name)));
     }
 
     private static void CheckMemory(ulong bytes, List<ConfigError> errors)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 
 namespace Vmm.Machine.Config;
 
@@ -31,6 +32,16 @@ public sealed record MachineConfig
 
     /// <summary>Where the debug console at ports 0xe9 and 0x402 writes; null for no such ports.</summary>
     public SerialConfig? DebugConsole { get; init; }
+
+    /// <summary>The disks, /dev/vda first.</summary>
+    public ImmutableArray<DiskConfig> Disks { get; init; } = [];
+
+    /// <summary>The entropy devices.</summary>
+    public ImmutableArray<RngConfig> Rngs { get; init; } = [];
+
+    /// <summary>Every device that stands on the PCI bus, in the order of its place there.</summary>
+    [JsonIgnore]
+    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Rngs];
 
     /// <summary>What follows a reset by the guest.</summary>
     public RebootPolicy OnReboot { get; init; } = RebootPolicy.Restart;

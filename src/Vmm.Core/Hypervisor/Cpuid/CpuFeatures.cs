@@ -1,3 +1,4 @@
+using Vmm.Core.Text;
 using System.Collections.Frozen;
 
 namespace Vmm.Core.Hypervisor.Cpuid;

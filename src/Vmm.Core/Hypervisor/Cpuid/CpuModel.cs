@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Vmm.Core.Text;
 
 namespace Vmm.Core.Hypervisor.Cpuid;
 

@@ -1,7 +1,7 @@
-namespace Vmm.Core.Hypervisor.Cpuid;
+namespace Vmm.Core.Text;
 
 /// <summary>Guesses what was meant by a name that does not exist.</summary>
-internal static class Spelling
+public static class Spelling
 {
     /// <summary>The candidate with the smallest number of inserted, removed and changed characters (Levenshtein); the first of equals.</summary>
     public static string Nearest(string name, IEnumerable<string> candidates)

@@ -1,0 +1,41 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using Vmm.Machine.Config;
+
+namespace Vmm.Cli;
+
+/// <summary>The options of <c>vmm run</c> that name devices; each can be repeated.</summary>
+internal sealed class DeviceOptions
+{
+    private readonly Option<string[]> _disk = new("--disk")
+    {
+        HelpName = "path=FILE,format=FORMAT",
+        Description = "A virtio disk: format=raw or qcow2; readonly=on, snapshot=on (writes are thrown away at the end), backing=on (let the image name "
+            + "another one below it), serial=TEXT, queues=N, queue-size=N, id=NAME. Two commas stand for one in a value.",
+    };
+
+    private readonly Option<string[]> _rng = new("--rng")
+    {
+        HelpName = "id=NAME",
+        Description = "A virtio entropy device, fed by the host's kernel. No value is needed.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    /// <summary>All of them, in the order of the help.</summary>
+    public IEnumerable<Option> All => [_disk, _rng];
+
+    /// <summary>The configuration with the devices that the options name.</summary>
+    public MachineConfig AddTo(MachineConfig config, ParseResult result, List<ConfigError> errors) => config with
+    {
+        Disks = Parse(_disk, result, errors, DiskConfig.Parse),
+        Rngs = Parse(_rng, result, errors, RngConfig.Parse),
+    };
+
+    private static ImmutableArray<T> Parse<T>(Option<string[]> option, ParseResult result, List<ConfigError> errors, Func<int, string, List<ConfigError>, T> parse)
+    {
+        string[] texts = result.GetValue(option) ?? [];
+        // An option that stands there without a value is one device.
+        if (texts.Length == 0 && result.GetResult(option) is { Implicit: false }) texts = [""];
+        return [.. texts.Select((text, i) => parse(i, text, errors))];
+    }
+}

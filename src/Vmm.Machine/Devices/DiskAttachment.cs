@@ -1,0 +1,48 @@
+using Vmm.Core.Backends;
+using Vmm.Devices.Virtio;
+using Vmm.Devices.Virtio.Block;
+using Vmm.Machine.Config;
+using Vmm.Storage;
+
+namespace Vmm.Machine.Devices;
+
+/// <summary>The image behind a disk.</summary>
+internal sealed class DiskAttachment : IAttachment
+{
+    private readonly IDiskImage _image;
+    private readonly VirtioBlockOptions _options;
+    private readonly Action<string> _note;
+
+    /// <exception cref="ImageException">The image is not what was said, or cannot be used.</exception>
+    /// <exception cref="Host.LinuxException">The file cannot be opened, or is in use.</exception>
+    public DiskAttachment(DiskConfig config, int vcpus, Action<string> note)
+    {
+        Id = config.Id;
+        _note = note;
+        ImageFormat format = ImageFormats.Parse(config.Format);
+        if (format == ImageFormat.Raw && DiskImages.LooksLike(config.Path) is { } other)
+            note($"{config.Id}: {config.Path} is used as raw, as was said; its first bytes look like {other}");
+        ImageOpenOptions open = new() { ReadOnly = config.ReadOnly || config.Snapshot, AllowBacking = config.AllowBacking };
+        _image = DiskImages.Open(config.Path, format, open);
+        if (config.Snapshot) _image = DiskImages.Overlay(_image, Path.GetTempPath());
+        _options = new VirtioBlockOptions
+        {
+            Serial = config.Serial,
+            QueueCount = config.Queues ?? vcpus,
+            QueueSize = (ushort)config.QueueSize,
+        };
+    }
+
+    /// <inheritdoc/>
+    public string Id { get; }
+
+    /// <inheritdoc/>
+    public IVirtioDevice Create(Board board) => new VirtioBlock(_image, _options, board.Workers);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (!_image.IsReadOnly && _image.Flush() is var result and not BlockResult.Ok) _note($"{Id}: the last writes may be lost: {_image.FirstError ?? result.ToString()}");
+        _image.Dispose();
+    }
+}

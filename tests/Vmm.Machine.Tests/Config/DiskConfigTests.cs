@@ -1,0 +1,58 @@
+using Vmm.Machine.Config;
+
+namespace Vmm.Machine.Tests.Config;
+
+public class DiskConfigTests
+{
+    [Fact]
+    public void Parse_EveryKey_IsKept()
+    {
+        List<ConfigError> errors = [];
+
+        DiskConfig disk = DiskConfig.Parse(3, "path=/x.qcow2,format=qcow2,readonly,backing=on,serial=s1,queues=4,queue-size=64,id=root", errors);
+
+        Assert.Empty(errors);
+        Assert.Equal(new DiskConfig { Id = "root", Path = "/x.qcow2", Format = "qcow2", ReadOnly = true, AllowBacking = true, Serial = "s1", Queues = 4, QueueSize = 64 }, disk);
+    }
+
+    [Fact]
+    public void Parse_WithoutFormat_SaysWhyItIsNotGuessed()
+    {
+        List<ConfigError> errors = [];
+
+        DiskConfig.Parse(0, "path=/x", errors);
+
+        Assert.Contains("it is not guessed", Assert.Single(errors).ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Validate_BadDisks_FindsEveryMistake()
+    {
+        MachineConfig config = new()
+        {
+            Boot = new BootConfig { Kernel = "k" },
+            Disks =
+            [
+                new() { Id = "a", Path = "x", Format = "qcow3" },
+                new() { Id = "a", Path = "x", Format = "raw", Serial = "a serial number that is too long", QueueSize = 48 },
+                new() { Id = "../a", Path = "", Format = "raw", Queues = 65 },
+            ],
+        };
+
+        string[] paths = [.. ConfigValidator.Validate(config).Select(e => e.Path)];
+
+        Assert.Equal(["disk[0].format", "disk[1].id", "disk[1].queue-size", "disk[1].serial", "disk[2].id", "disk[2].path", "disk[2].queues"], paths);
+    }
+
+    [Fact]
+    public void Validate_MoreDevicesThanPlaces_IsRefused()
+    {
+        MachineConfig config = new()
+        {
+            Boot = new BootConfig { Kernel = "k" },
+            Rngs = [.. Enumerable.Range(0, 32).Select(i => new RngConfig { Id = $"rng{i}" })],
+        };
+
+        Assert.Equal("devices", Assert.Single(ConfigValidator.Validate(config)).Path);
+    }
+}
