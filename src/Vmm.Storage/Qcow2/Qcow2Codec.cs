@@ -8,6 +8,9 @@ internal sealed class Qcow2Codec(Qcow2Compression compression)
     /// <summary>The window of 12 bits that readers of the format reserve for deflate.</summary>
     private const int DeflateWindow = 4096;
 
+    /// <summary>That of the largest cluster.</summary>
+    private const int LargestWindowLog = 21;
+
     /// <summary>Restores one cluster.</summary>
     /// <returns>False when the bytes are no compressed cluster.</returns>
     public bool TryExpand(byte[] packed, int packedBytes, byte[] cluster)
@@ -18,7 +21,7 @@ internal sealed class Qcow2Codec(Qcow2Compression compression)
             using DeflateStream stream = new(new MemoryStream(packed, 0, packedBytes, writable: false), CompressionMode.Decompress);
             return stream.ReadAtLeast(cluster, cluster.Length, throwOnEndOfStream: false) == cluster.Length;
         }
-        catch (Exception e) when (e is InvalidDataException or ZstdSharp.ZstdException)
+        catch (Exception e) when (e is InvalidDataException or EndOfStreamException or ZstdSharp.ZstdException)
         {
             return false;
         }
@@ -43,6 +46,8 @@ internal sealed class Qcow2Codec(Qcow2Compression compression)
     private static bool TryExpandZstd(byte[] packed, int packedBytes, byte[] cluster)
     {
         using ZstdSharp.DecompressionStream stream = new(new MemoryStream(packed, 0, packedBytes, writable: false));
+        // A frame may claim a window that no cluster needs, and it would be allocated.
+        stream.SetParameter(ZstdSharp.Unsafe.ZSTD_dParameter.ZSTD_d_windowLogMax, LargestWindowLog);
         return stream.ReadAtLeast(cluster, cluster.Length, throwOnEndOfStream: false) == cluster.Length;
     }
 

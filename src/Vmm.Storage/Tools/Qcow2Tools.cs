@@ -9,22 +9,23 @@ public static class Qcow2Tools
     public static Qcow2Info Describe(string path)
     {
         using HostImageFile file = new(Host.BlockFile.Open(path, readOnly: true, ignoreLocks: true));
-        Qcow2Header header = Qcow2Header.Read(file);
-        return new Qcow2Info
-        {
-            Version = (int)header.Version,
-            ClusterBytes = header.ClusterBytes,
-            RefcountBits = 1 << header.RefcountOrder,
-            Compression = header.Compression,
-            LazyRefcounts = (header.Compatible & Qcow2Compatible.LazyRefcounts) != 0,
-            HasSubclusters = header.HasExtendedL2,
-            HasBitmaps = header.HasBitmaps,
-            IsDirty = (header.Incompatible & Qcow2Incompatible.Dirty) != 0,
-            IsCorrupt = (header.Incompatible & Qcow2Incompatible.Corrupt) != 0,
-            BackingFile = header.BackingFile,
-            BackingFormat = header.BackingFormat,
-        };
+        return Describe(Qcow2Header.Read(file));
     }
+
+    internal static Qcow2Info Describe(Qcow2Header header) => new()
+    {
+        Version = (int)header.Version,
+        ClusterBytes = header.ClusterBytes,
+        RefcountBits = 1 << header.RefcountOrder,
+        Compression = header.Compression,
+        LazyRefcounts = (header.Compatible & Qcow2Compatible.LazyRefcounts) != 0,
+        HasSubclusters = header.HasExtendedL2,
+        HasBitmaps = header.HasBitmaps,
+        IsDirty = (header.Incompatible & Qcow2Incompatible.Dirty) != 0,
+        IsCorrupt = (header.Incompatible & Qcow2Incompatible.Corrupt) != 0,
+        BackingFile = header.BackingFile,
+        BackingFormat = header.BackingFormat,
+    };
 
     /// <summary>The internal snapshots.</summary>
     public static IReadOnlyList<SnapshotInfo> Snapshots(IDiskImage image)
