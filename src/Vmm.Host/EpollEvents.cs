@@ -20,4 +20,7 @@ public enum EpollEvents : uint
 
     /// <summary>EPOLLRDHUP: the peer will send no more.</summary>
     PeerClosed = 0x2000,
+
+    /// <summary>EPOLLET: report a change once, not as long as it lasts.</summary>
+    EdgeTriggered = 0x80000000,
 }

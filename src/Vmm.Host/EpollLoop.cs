@@ -39,7 +39,7 @@ public sealed unsafe class EpollLoop : IDisposable
     /// <summary>True on the loop's own thread.</summary>
     public bool IsCurrent => Thread.CurrentThread == _thread;
 
-    /// <summary>Watches a descriptor, level-triggered. The caller keeps it open until the registration is disposed.</summary>
+    /// <summary>Watches a descriptor, level-triggered unless the events say otherwise. The caller keeps it open until the registration is disposed.</summary>
     /// <param name="fd">The descriptor.</param>
     /// <param name="events">What to watch for.</param>
     /// <param name="handler">Called on the loop's thread with what is ready.</param>

@@ -41,6 +41,12 @@ public ref struct IoCursor
         return count;
     }
 
+    /// <summary>Passes over the next bytes.</summary>
+    public void Skip(ulong count)
+    {
+        while (count != 0 && Next(count, out IoVec piece)) count -= piece.SizeBytes;
+    }
+
     /// <summary>Copies bytes into the next vectors.</summary>
     public void Fill(scoped ReadOnlySpan<byte> from)
     {

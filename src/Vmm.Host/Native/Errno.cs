@@ -18,14 +18,23 @@ internal static class Errno
     public const int EEXIST = 17;
     public const int ENODEV = 19;
     public const int EINVAL = 22;
+    public const int ENFILE = 23;
     public const int EMFILE = 24;
     public const int ENOTTY = 25;
     public const int ENOSPC = 28;
     public const int EPIPE = 32;
     public const int ENOSYS = 38;
+    public const int EMSGSIZE = 90;
     public const int EOPNOTSUPP = 95;
     public const int EADDRINUSE = 98;
+    public const int EADDRNOTAVAIL = 99;
+    public const int ENETDOWN = 100;
+    public const int ENETUNREACH = 101;
+    public const int ECONNRESET = 104;
+    public const int ENOBUFS = 105;
+    public const int ETIMEDOUT = 110;
     public const int ECONNREFUSED = 111;
+    public const int EHOSTUNREACH = 113;
     public const int EINPROGRESS = 115;
 
     /// <summary>The symbol of an error number, or "errno 123".</summary>
@@ -46,14 +55,23 @@ internal static class Errno
         EEXIST => "EEXIST",
         ENODEV => "ENODEV",
         EINVAL => "EINVAL",
+        ENFILE => "ENFILE",
         EMFILE => "EMFILE",
         ENOTTY => "ENOTTY",
         ENOSPC => "ENOSPC",
         EPIPE => "EPIPE",
         ENOSYS => "ENOSYS",
+        EMSGSIZE => "EMSGSIZE",
         EOPNOTSUPP => "EOPNOTSUPP",
         EADDRINUSE => "EADDRINUSE",
+        EADDRNOTAVAIL => "EADDRNOTAVAIL",
+        ENETDOWN => "ENETDOWN",
+        ENETUNREACH => "ENETUNREACH",
+        ECONNRESET => "ECONNRESET",
+        ENOBUFS => "ENOBUFS",
+        ETIMEDOUT => "ETIMEDOUT",
         ECONNREFUSED => "ECONNREFUSED",
+        EHOSTUNREACH => "EHOSTUNREACH",
         EINPROGRESS => "EINPROGRESS",
         _ => $"errno {errno}",
     };

@@ -1,0 +1,157 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Vmm.Host.Native;
+
+namespace Vmm.Host.Sockets;
+
+/// <summary>
+/// A non-blocking internet socket. What the network or the peer does comes back as a <see cref="SocketStatus"/>; nothing here throws for
+/// it, and transfers allocate nothing. One thread at a time.
+/// </summary>
+public sealed unsafe partial class InetSocket : IDisposable
+{
+    private const int Backlog = 128;
+
+    private readonly LinuxFile _file;
+    private readonly int _fd;
+
+    private InetSocket(int fd)
+    {
+        _file = new LinuxFile(fd);
+        _fd = fd;
+    }
+
+    /// <summary>The descriptor's number, for the event loop.</summary>
+    public int Fd => _file.Fd;
+
+    /// <summary>Where the socket is bound.</summary>
+    public InetEndPoint LocalEndPoint
+    {
+        get
+        {
+            Libc.SockAddrInet address = default;
+            uint length = Libc.SockAddrInet.V6Bytes;
+            // SAFETY: locals that outlive the call.
+            return Libc.GetSockName(_fd, &address, &length) == 0 ? InetEndPoint.FromNative(address) : default;
+        }
+    }
+
+    /// <summary>Makes a socket.</summary>
+    /// <param name="kind">What it speaks.</param>
+    /// <param name="ipv6">The family.</param>
+    /// <param name="socket">The socket, null when the status is not Ok.</param>
+    public static SocketStatus TryOpen(SocketKind kind, bool ipv6, out InetSocket? socket)
+    {
+        (int type, int protocol) = kind switch
+        {
+            SocketKind.Stream => (Libc.SOCK_STREAM, 0),
+            SocketKind.Datagram => (Libc.SOCK_DGRAM, 0),
+            SocketKind.Echo => (Libc.SOCK_DGRAM, Libc.IPPROTO_ICMP),
+            _ => (Libc.SOCK_RAW, Libc.IPPROTO_ICMP),
+        };
+        int fd = Libc.Socket(ipv6 ? Libc.AF_INET6 : Libc.AF_INET, type | Libc.SOCK_CLOEXEC | Libc.SOCK_NONBLOCK, protocol);
+        socket = fd < 0 ? null : new InetSocket(fd);
+        return fd < 0 ? LastStatus() : SocketStatus.Ok;
+    }
+
+    /// <summary>Begins to connect a stream; Pending is the usual answer, and then writable says that <see cref="TakeError"/> knows more.</summary>
+    public SocketStatus Connect(in InetEndPoint remote)
+    {
+        Libc.SockAddrInet address = remote.ToNative(out uint bytes);
+        // SAFETY: a local that outlives the call.
+        return Libc.Connect(_fd, &address, bytes) == 0 ? SocketStatus.Ok : LastStatus();
+    }
+
+    /// <summary>Takes a local address.</summary>
+    /// <param name="local">Port 0 lets the kernel choose.</param>
+    /// <param name="reuse">An address in which only old connections linger may be taken.</param>
+    public SocketStatus Bind(in InetEndPoint local, bool reuse)
+    {
+        if (reuse) SetOption(Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1);
+        Libc.SockAddrInet address = local.ToNative(out uint bytes);
+        // SAFETY: a local that outlives the call.
+        return Libc.Bind(_fd, &address, bytes) == 0 ? SocketStatus.Ok : LastStatus();
+    }
+
+    /// <summary>Lets peers connect.</summary>
+    public SocketStatus Listen() => Libc.Listen(_fd, Backlog) == 0 ? SocketStatus.Ok : LastStatus();
+
+    /// <summary>Takes a waiting connection.</summary>
+    /// <returns>Pending when there is none.</returns>
+    public SocketStatus TryAccept(out InetSocket? socket, out InetEndPoint peer)
+    {
+        Libc.SockAddrInet address = default;
+        uint length = Libc.SockAddrInet.V6Bytes;
+        // SAFETY: locals that outlive the call.
+        int fd = Libc.Accept4(_fd, &address, &length, Libc.SOCK_CLOEXEC | Libc.SOCK_NONBLOCK);
+        socket = fd < 0 ? null : new InetSocket(fd);
+        peer = fd < 0 ? default : InetEndPoint.FromNative(address);
+        return fd < 0 ? LastStatus() : SocketStatus.Ok;
+    }
+
+    /// <summary>Takes the error that happened between calls (SO_ERROR).</summary>
+    public SocketStatus TakeError()
+    {
+        int error = 0;
+        uint length = sizeof(int);
+        // SAFETY: locals that outlive the call.
+        if (Libc.GetSockOpt(_fd, Libc.SOL_SOCKET, Libc.SO_ERROR, &error, &length) != 0) return LastStatus();
+        return error == 0 ? SocketStatus.Ok : StatusOf(error);
+    }
+
+    /// <summary>Says that no more will be sent; the peer can go on.</summary>
+    public SocketStatus ShutdownWrite() => Libc.Shutdown(_fd, Libc.SHUT_WR) == 0 ? SocketStatus.Ok : LastStatus();
+
+    /// <summary>Makes the close tell the peer by a reset, and drop what was not sent.</summary>
+    public void ResetOnClose()
+    {
+        Libc.Linger linger = new() { OnOff = 1 };
+        // SAFETY: a local that outlives the call.
+        _ = Libc.SetSockOpt(_fd, Libc.SOL_SOCKET, Libc.SO_LINGER, &linger, (uint)sizeof(Libc.Linger));
+    }
+
+    /// <summary>Sends small segments at once, and finds out when an idle peer has died.</summary>
+    public void TuneStream()
+    {
+        SetOption(Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
+        SetOption(Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, 1);
+    }
+
+    /// <summary>Keeps ICMP errors for <see cref="TryReceiveError"/>, and lets datagrams be fragmented on their way. IPv4.</summary>
+    public void TuneDatagrams()
+    {
+        SetOption(Libc.IPPROTO_IP, Libc.IP_RECVERR, 1);
+        SetOption(Libc.IPPROTO_IP, Libc.IP_MTU_DISCOVER, Libc.IP_PMTUDISC_DONT);
+    }
+
+    /// <summary>Lets only echo replies in (a raw socket gets every ICMP message else).</summary>
+    public void FilterEchoReplies() => SetOption(Libc.SOL_RAW, Libc.ICMP_FILTER, ~1);
+
+    /// <summary>The time to live of what is sent from now on. IPv4.</summary>
+    public void SetTimeToLive(byte hops) => SetOption(Libc.IPPROTO_IP, Libc.IP_TTL, hops);
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    private void SetOption(int level, int option, int value)
+        // SAFETY: a local that outlives the call. A refused option only makes things slower or less precise.
+        => _ = Libc.SetSockOpt(_fd, level, option, &value, sizeof(int));
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static SocketStatus LastStatus() => StatusOf(Marshal.GetLastPInvokeError());
+
+    private static SocketStatus StatusOf(int errno) => errno switch
+    {
+        Errno.EAGAIN or Errno.EINPROGRESS => SocketStatus.Pending,
+        Errno.ECONNREFUSED => SocketStatus.Refused,
+        Errno.ECONNRESET or Errno.EPIPE => SocketStatus.Reset,
+        Errno.EHOSTUNREACH => SocketStatus.HostUnreachable,
+        Errno.ENETUNREACH or Errno.ENETDOWN => SocketStatus.NetUnreachable,
+        Errno.ETIMEDOUT => SocketStatus.TimedOut,
+        Errno.EMSGSIZE => SocketStatus.TooLong,
+        Errno.EPERM or Errno.EACCES => SocketStatus.Denied,
+        Errno.EADDRINUSE => SocketStatus.AddressInUse,
+        Errno.EMFILE or Errno.ENFILE or Errno.ENOMEM or Errno.ENOBUFS or Errno.EADDRNOTAVAIL => SocketStatus.NoResources,
+        _ => SocketStatus.Failed,
+    };
+}
