@@ -34,3 +34,14 @@ need_dotnet() {
   command -v dotnet >/dev/null || die "the .NET 10 SDK is needed and 'dotnet' is not in PATH: https://dotnet.microsoft.com/download/dotnet/10.0"
   dotnet --list-sdks | grep -q '^10\.' || die "the .NET 10 SDK is needed; found: $(dotnet --list-sdks | cut -d' ' -f1 | paste -sd' '). See https://dotnet.microsoft.com/download/dotnet/10.0"
 }
+
+# newer FILE INPUT...: whether one of the inputs is newer than the file, or the file is missing.
+newer() {
+  local file=$1 input
+  shift
+  [ -s "$file" ] || return 0
+  for input in "$@"; do
+    [ "$input" -nt "$file" ] && return 0
+  done
+  return 1
+}

@@ -26,7 +26,7 @@ dotnet build Vmm.sln -v quiet --nologo || give_up "the build failed"
 say "checking the format"
 dotnet format Vmm.sln --verify-no-changes --no-restore || give_up "the format check failed: run 'dotnet format Vmm.sln'"
 "$root/examples/build.sh" || give_up "out/vmm cannot be built"
-"$root/examples/guests.sh" || give_up "the guest files cannot be made"
+"$root/examples/guests.sh" --debian || give_up "the guest files cannot be made"
 
 for project in "$root"/tests/*.Tests; do
   name=$(basename "$project")
