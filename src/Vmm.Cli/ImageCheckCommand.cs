@@ -33,11 +33,11 @@ internal static class ImageCheckCommand
         command.SetAction(result => ImageCommand.Run(() =>
         {
             string path = result.GetRequiredValue(file);
-            Qcow2Repair mend = result.GetValue(repair) switch
+            ImageRepair mend = result.GetValue(repair) switch
             {
-                null => Qcow2Repair.None,
-                "leaks" => Qcow2Repair.Leaks,
-                "all" => Qcow2Repair.All,
+                null => ImageRepair.None,
+                "leaks" => ImageRepair.Leaks,
+                "all" => ImageRepair.All,
                 string other => throw new ImageException($"'{other}' is none of leaks, all"),
             };
             if (ImageFormats.Parse(result.GetRequiredValue(format)) == ImageFormat.Raw)
@@ -46,7 +46,7 @@ internal static class ImageCheckCommand
                 return NothingToCheck;
             }
 
-            Qcow2CheckResult found;
+            ImageCheckResult found;
             using (ProgressBar bar = new()) found = Qcow2Tools.Check(path, mend, bar.Report);
             result.InvocationConfiguration.Output.WriteLine(result.GetValue(json) ? Json(path, found) : Text(found));
             return found.Corruptions != 0 ? Corrupt : found.Leaks != 0 ? Leaks : (int)ExitCode.Ok;
@@ -54,7 +54,7 @@ internal static class ImageCheckCommand
         return command;
     }
 
-    private static string Text(Qcow2CheckResult found)
+    private static string Text(ImageCheckResult found)
     {
         List<string> lines = [.. found.Messages];
         if (found.LeaksFixed + found.CorruptionsFixed != 0) lines.Add($"mended: {found.LeaksFixed} leaked clusters, {found.CorruptionsFixed} errors");
@@ -63,7 +63,7 @@ internal static class ImageCheckCommand
         return string.Join('\n', lines);
     }
 
-    private static string Json(string path, Qcow2CheckResult found) => JsonText.Of(json =>
+    private static string Json(string path, ImageCheckResult found) => JsonText.Of(json =>
     {
         json.WriteStartObject();
         json.WriteString("filename", path);

@@ -1,6 +1,7 @@
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 using Vmm.Storage.Qcow2;
+using Vmm.Storage.Tools;
 
 namespace Vmm.Storage.Tests;
 
@@ -71,9 +72,9 @@ public class Qcow2CrashTests
         RecordingFile file = new(content);
         using (Qcow2Image check = new(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Check))
         {
-            Qcow2CheckResult found = check.Check(Qcow2Repair.None, null);
+            ImageCheckResult found = check.Check(ImageRepair.None, null);
             Assert.True(found.Corruptions == 0, $"{where}: {string.Join("; ", found.Messages.Where(m => m.StartsWith("ERROR", StringComparison.Ordinal)).Take(3))}");
-            Assert.True(check.Check(Qcow2Repair.Leaks, null).IsClean, where);
+            Assert.True(check.Check(ImageRepair.Leaks, null).IsClean, where);
         }
 
         using IDiskImage disk = DiskImages.OpenQcow2(new RecordingFile(file.Content), null);

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 using Vmm.Storage.Qcow2;
+using Vmm.Storage.Tools;
 
 namespace Vmm.Storage.Tests;
 
@@ -69,8 +70,8 @@ public class Qcow2HostileTests
         using (Qcow2Image check = new(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Check))
         {
             check.Read(0, before);
-            Assert.NotEqual(0UL, check.Check(Qcow2Repair.None, null).Corruptions);
-            Qcow2CheckResult mended = check.Check(Qcow2Repair.All, null);
+            Assert.NotEqual(0UL, check.Check(ImageRepair.None, null).Corruptions);
+            ImageCheckResult mended = check.Check(ImageRepair.All, null);
             Assert.True(mended.IsClean, mended.FirstError);
         }
 
@@ -85,7 +86,7 @@ public class Qcow2HostileTests
         RecordingFile file = new(bytes);
         using (Qcow2Image check = new(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Check))
         {
-            check.Check(random.Next(2) == 0 ? Qcow2Repair.None : Qcow2Repair.All, null);
+            check.Check(random.Next(2) == 0 ? ImageRepair.None : ImageRepair.All, null);
         }
 
         using IDiskImage disk = DiskImages.OpenQcow2(new RecordingFile(file.Content), null);

@@ -1,4 +1,5 @@
 using Vmm.Storage.Qcow2;
+using Vmm.Storage.Tools;
 
 namespace Vmm.Storage.Tests;
 
@@ -69,7 +70,7 @@ public class Qcow2OracleTests
         Compare(path, folder, model, null);
         foreach ((string name, DiskModel snapshot) in snapshots) Compare(path, folder, snapshot, name);
         using Qcow2Image check = DiskImages.OpenForCheck(path, readOnly: true);
-        Qcow2CheckResult result = check.Check(Qcow2Repair.None, null);
+        ImageCheckResult result = check.Check(ImageRepair.None, null);
         Assert.True(result.IsClean, $"seed {seed}: {result.FirstError}");
     }
 
@@ -156,7 +157,7 @@ public class Qcow2OracleTests
 
         using (Qcow2Image check = DiskImages.OpenForCheck(path, readOnly: true))
         {
-            Qcow2CheckResult result = check.Check(Qcow2Repair.None, null);
+            ImageCheckResult result = check.Check(ImageRepair.None, null);
             Assert.True(result.IsClean, $"seed {seed}: {result.FirstError}");
         }
 

@@ -1,3 +1,5 @@
+using Vmm.Storage.Tools;
+
 namespace Vmm.Storage.Qcow2;
 
 /// <summary>Counting all references, comparing with the refcounts, and mending.</summary>
@@ -7,26 +9,26 @@ internal sealed partial class Qcow2Image
     /// <param name="repair">What may be changed.</param>
     /// <param name="progress">Is told the part that is done, 0 to 1.</param>
     /// <exception cref="ImageException">The check itself cannot be done.</exception>
-    public Qcow2CheckResult Check(Qcow2Repair repair, Action<double>? progress)
+    public ImageCheckResult Check(ImageRepair repair, Action<double>? progress)
     {
         if (_header.HasBitmaps) throw new ImageException($"{Name} has dirty bitmaps, which are not understood here: it cannot be checked");
-        if (repair != Qcow2Repair.None && _isReadOnly) throw new ImageException($"{Name} is open for reading only");
+        if (repair != ImageRepair.None && _isReadOnly) throw new ImageException($"{Name} is open for reading only");
         lock (_gate)
         {
-            Qcow2CheckResult result = Examine(repair, progress);
-            if (repair == Qcow2Repair.None || (result.IsClean && _header.Incompatible is 0)) return result;
-            if (result.Corruptions != 0 && repair == Qcow2Repair.All) Rebuild();
+            ImageCheckResult result = Examine(repair, progress);
+            if (repair == ImageRepair.None || (result.IsClean && _header.Incompatible is 0)) return result;
+            if (result.Corruptions != 0 && repair == ImageRepair.All) Rebuild();
             _cache.WriteDirty(isRefcount: true);
             _refcounts.WriteTable();
             _file.Flush();
-            if (repair == Qcow2Repair.All)
+            if (repair == ImageRepair.All)
             {
                 MarkCopied();
                 WriteMetadata();
                 _file.Flush();
             }
 
-            Qcow2CheckResult after = Examine(Qcow2Repair.None, null);
+            ImageCheckResult after = Examine(ImageRepair.None, null);
             after.LeaksFixed = result.Leaks > after.Leaks ? result.Leaks - after.Leaks : 0;
             after.CorruptionsFixed = result.Corruptions > after.Corruptions ? result.Corruptions - after.Corruptions : 0;
             const Qcow2Incompatible Marks = Qcow2Incompatible.Dirty | Qcow2Incompatible.Corrupt;
@@ -41,16 +43,16 @@ internal sealed partial class Qcow2Image
         }
     }
 
-    private Qcow2CheckResult Examine(Qcow2Repair repair, Action<double>? progress)
+    private ImageCheckResult Examine(ImageRepair repair, Action<double>? progress)
     {
-        Qcow2CheckResult result = new() { TotalClusters = (_header.SizeBytes + ClusterMask) >> _header.ClusterBits };
+        ImageCheckResult result = new() { TotalClusters = (_header.SizeBytes + ClusterMask) >> _header.ClusterBits };
         ClusterCounts used = CountReferences(result, withRefcounts: true, progress);
         CompareCounts(result, used, repair);
         if (result.Corruptions == 0) JudgeFlags(result);
         return result;
     }
 
-    private ClusterCounts CountReferences(Qcow2CheckResult result, bool withRefcounts, Action<double>? progress)
+    private ClusterCounts CountReferences(ImageCheckResult result, bool withRefcounts, Action<double>? progress)
     {
         // A cluster may begin in the file and end beyond it.
         ClusterCounts used = new((_file.Length + ClusterMask >> _header.ClusterBits) + 1);
@@ -81,7 +83,7 @@ internal sealed partial class Qcow2Image
         return used;
     }
 
-    private void CountTree(Qcow2CheckResult result, ClusterCounts used, ulong l1Offset, ulong[] l1, HashSet<ulong> l1Tables, bool isActive, Action<double> progress)
+    private void CountTree(ImageCheckResult result, ClusterCounts used, ulong l1Offset, ulong[] l1, HashSet<ulong> l1Tables, bool isActive, Action<double> progress)
     {
         if (l1.Length == 0) return;
         if (!l1Tables.Add(l1Offset))
@@ -109,7 +111,7 @@ internal sealed partial class Qcow2Image
         }
     }
 
-    private void CountTable(Qcow2CheckResult result, ClusterCounts used, ulong table, bool isActive)
+    private void CountTable(ImageCheckResult result, ClusterCounts used, ulong table, bool isActive)
     {
         ulong entryBytes = _header.HasExtendedL2 ? 16UL : 8UL;
         for (int i = 0; i < _header.L2Entries; i++)
@@ -135,7 +137,7 @@ internal sealed partial class Qcow2Image
         }
     }
 
-    private bool CountRange(Qcow2CheckResult result, ClusterCounts used, ulong offset, ulong bytes, string what)
+    private bool CountRange(ImageCheckResult result, ClusterCounts used, ulong offset, ulong bytes, string what)
     {
         if (bytes == 0) return true;
         ulong last = offset + bytes - 1 >> _header.ClusterBits;
@@ -156,7 +158,7 @@ internal sealed partial class Qcow2Image
         return true;
     }
 
-    private void CompareCounts(Qcow2CheckResult result, ClusterCounts used, Qcow2Repair repair)
+    private void CompareCounts(ImageCheckResult result, ClusterCounts used, ImageRepair repair)
     {
         ulong perBlock = (ulong)_header.RefcountsPerBlock;
         for (ulong cluster = 0; cluster < used.Clusters; cluster++) CompareCount(result, cluster, used[cluster], repair);
@@ -168,7 +170,7 @@ internal sealed partial class Qcow2Image
         }
     }
 
-    private void CompareCount(Qcow2CheckResult result, ulong cluster, uint used, Qcow2Repair repair)
+    private void CompareCount(ImageCheckResult result, ulong cluster, uint used, ImageRepair repair)
     {
         ulong counted = CountOrZero(cluster);
         if (counted == used) return;
@@ -179,7 +181,7 @@ internal sealed partial class Qcow2Image
         }
 
         result.Leak($"cluster {cluster} is used {used} times and counted {counted} times");
-        if (repair != Qcow2Repair.None) _refcounts.Set(cluster, used);
+        if (repair != ImageRepair.None) _refcounts.Set(cluster, used);
     }
 
     private ulong CountOrZero(ulong cluster)
@@ -190,7 +192,7 @@ internal sealed partial class Qcow2Image
         return _refcounts.Get(cluster);
     }
 
-    private void JudgeFlags(Qcow2CheckResult result)
+    private void JudgeFlags(ImageCheckResult result)
     {
         foreach (ulong entry in _l1)
         {
@@ -205,7 +207,7 @@ internal sealed partial class Qcow2Image
         }
     }
 
-    private void JudgeFlag(Qcow2CheckResult result, ulong entry, string what)
+    private void JudgeFlag(ImageCheckResult result, ulong entry, string what)
     {
         ulong offset = entry & Qcow2Bits.OffsetMask;
         bool isOnce = _refcounts.Get(offset >> _header.ClusterBits) == 1;
@@ -215,7 +217,7 @@ internal sealed partial class Qcow2Image
     /// <summary>Counts everything anew, behind all that is in use; the old counts are given up.</summary>
     private void Rebuild()
     {
-        Qcow2CheckResult ignored = new();
+        ImageCheckResult ignored = new();
         ClusterCounts used = CountReferences(ignored, withRefcounts: false, null);
         ulong start = used.Clusters;
         ulong perBlock = (ulong)_header.RefcountsPerBlock;

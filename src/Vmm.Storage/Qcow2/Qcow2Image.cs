@@ -1,4 +1,5 @@
 using Vmm.Core.Backends;
+using Vmm.Storage.Tools;
 
 namespace Vmm.Storage.Qcow2;
 
@@ -139,7 +140,7 @@ internal sealed partial class Qcow2Image : DiskImageBase
         if (_header.HasBitmaps) throw new ImageException($"{Name} has dirty bitmaps, which writing would make wrong: open it for reading only");
         if ((_header.Incompatible & Qcow2Incompatible.Dirty) != 0)
         {
-            Qcow2CheckResult repair = Check(Qcow2Repair.All, null);
+            ImageCheckResult repair = Check(ImageRepair.All, null);
             if (!repair.IsClean) throw new ImageException($"{Name} was not closed and cannot be repaired: {repair.FirstError}");
         }
 

@@ -47,9 +47,9 @@ public static class Qcow2Tools
     /// <param name="path">Nobody else uses it meanwhile.</param>
     /// <param name="repair">What may be changed.</param>
     /// <param name="progress">Is told the part that is done, 0 to 1.</param>
-    public static Qcow2CheckResult Check(string path, Qcow2Repair repair, Action<double>? progress)
+    public static ImageCheckResult Check(string path, ImageRepair repair, Action<double>? progress)
     {
-        using Qcow2Image image = DiskImages.OpenForCheck(path, readOnly: repair == Qcow2Repair.None);
+        using Qcow2Image image = DiskImages.OpenForCheck(path, readOnly: repair == ImageRepair.None);
         return image.Check(repair, progress);
     }
 

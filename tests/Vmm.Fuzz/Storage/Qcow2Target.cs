@@ -22,7 +22,7 @@ public sealed class Qcow2Target : IFuzzTarget
         Attempt(() =>
         {
             using Qcow2Image image = new(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Check);
-            image.Check(random.Next(2) == 0 ? Qcow2Repair.Leaks : Qcow2Repair.All, null);
+            image.Check(random.Next(2) == 0 ? ImageRepair.Leaks : ImageRepair.All, null);
         });
         Attempt(() =>
         {
@@ -36,7 +36,7 @@ public sealed class Qcow2Target : IFuzzTarget
     private static void Look(MemoryImageFile file)
     {
         Qcow2Tools.Describe(Qcow2Header.Read(file));
-        using (Qcow2Image image = new(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Check)) Attempt(() => image.Check(Qcow2Repair.None, null));
+        using (Qcow2Image image = new(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Check)) Attempt(() => image.Check(ImageRepair.None, null));
         int snapshots;
         using (IDiskImage disk = DiskImages.OpenQcow2(file, null))
         {

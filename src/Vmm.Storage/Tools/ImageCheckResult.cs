@@ -1,7 +1,7 @@
-namespace Vmm.Storage.Qcow2;
+namespace Vmm.Storage.Tools;
 
 /// <summary>What a check found, and what it mended.</summary>
-public sealed class Qcow2CheckResult
+public sealed class ImageCheckResult
 {
     private const int MostMessages = 100;
 
