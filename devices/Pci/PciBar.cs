@@ -10,6 +10,8 @@ public sealed class PciBar
     private const ulong SmallestMemory = 16;
     private const ulong LargestIo = 256;
 
+    private ulong? _mapped;
+
     /// <exception cref="ArgumentException">The size is no power of two, or too small or large for its kind; the index does not exist.</exception>
     public PciBar(int index, PciBarKind kind, ulong sizeBytes, IBusDevice device, bool isPrefetchable = false)
     {
@@ -39,8 +41,19 @@ public sealed class PciBar
 
     public bool IsPrefetchable { get; }
 
+    /// <summary>The range has appeared, moved or gone: its address, null for none. Raised with the bus held; do not call it from there.</summary>
+    public event Action<ulong?>? Moved;
+
     /// <summary>Where the range is attached now; null while it is not decoded. Guarded by the bus.</summary>
-    internal ulong? Mapped { get; set; }
+    internal ulong? Mapped
+    {
+        get => _mapped;
+        set
+        {
+            _mapped = value;
+            Moved?.Invoke(value);
+        }
+    }
 
     /// <summary>Registers taken.</summary>
     internal int Registers => Kind == PciBarKind.Memory64 ? 2 : 1;

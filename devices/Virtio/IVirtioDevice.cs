@@ -18,6 +18,9 @@ public interface IVirtioDevice
     /// <summary>Feature bits of this kind of device.</summary>
     ulong OfferedFeatures { get; }
 
+    /// <summary>Whether the driver's choice of what was offered makes sense: whether each feature comes with those that it needs.</summary>
+    bool Accepts(ulong features) => true;
+
     /// <summary>The largest size of each queue: a power of two.</summary>
     ReadOnlySpan<ushort> QueueSizes { get; }
 
@@ -35,6 +38,12 @@ public interface IVirtioDevice
 
     /// <summary>There may be new chains in a queue.</summary>
     void OnKick(int queue);
+
+    /// <summary>
+    /// An eventfd that does what <see cref="OnKick"/> does when it is signalled, so that a kick needs nobody else; -1 for none. It stays
+    /// the same, and may be signalled at any time.
+    /// </summary>
+    int KickDescriptor(int queue) => -1;
 
     /// <summary>The driver is gone. The queues give nothing any more; requests that are under way may end and are then forgotten.</summary>
     void Reset();

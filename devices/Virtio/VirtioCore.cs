@@ -19,8 +19,9 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
     private readonly Action<string>? _diagnostics;
     private readonly VirtQueue[] _queues;
     private readonly VirtQueueSetup[] _setups;
+    private readonly byte[] _seenConfig;
     private int _status;
-    private int _configGeneration;
+    private byte _configGeneration;
     private bool _isResetting;
 
     public VirtioCore(IVirtioDevice device, GuestMemory memory, IVirtioInterrupts interrupts, Action<string>? diagnostics)
@@ -28,6 +29,7 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
         (_device, _interrupts, _diagnostics) = (device, interrupts, diagnostics);
         _queues = [.. device.QueueSizes.ToArray().Select((size, i) => new VirtQueue(i, size, memory, QueueUsed, QueueBroke))];
         _setups = new VirtQueueSetup[_queues.Length];
+        _seenConfig = new byte[device.ConfigBytes];
         Forget();
     }
 
@@ -39,7 +41,14 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
 
     public ulong DriverFeatures { get; private set; }
 
-    public byte ConfigGeneration => (byte)Volatile.Read(ref _configGeneration);
+    /// <summary>Told, with the core's lock held, when the driver becomes ready or goes.</summary>
+    public event Action? LiveChanged;
+
+    /// <summary>The driver is ready.</summary>
+    public bool IsLive => (CurrentStatus & VirtioStatus.DRIVER_OK) != 0;
+
+    /// <summary>No request is under way.</summary>
+    public bool IsIdle => Array.TrueForAll(_queues, static queue => queue.IsIdle);
 
     private VirtioStatus CurrentStatus => (VirtioStatus)Volatile.Read(ref _status);
 
@@ -50,6 +59,22 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
         {
             FinishReset();
             return CurrentStatus;
+        }
+    }
+
+    /// <summary>
+    /// As the driver reads it (§2.5): another number when the configuration is not what it was at the last look. Compared, not counted:
+    /// a host that changes it between two reads is found out before it says so.
+    /// </summary>
+    public byte ReadConfigGeneration()
+    {
+        Span<byte> config = stackalloc byte[_seenConfig.Length];
+        lock (_gate)
+        {
+            _device.ReadConfig(0, config);
+            if (config.SequenceEqual(_seenConfig)) return _configGeneration;
+            config.CopyTo(_seenConfig);
+            return ++_configGeneration;
         }
     }
 
@@ -140,6 +165,22 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
         if ((uint)queue < (uint)_queues.Length && IsLive) _device.OnKick(queue);
     }
 
+    /// <summary>An eventfd that kicks a queue without this object; -1 for none.</summary>
+    public int KickDescriptor(int queue) => _device.KickDescriptor(queue);
+
+    /// <summary>The queues give no chains until <see cref="Release"/>: once <see cref="IsIdle"/>, state and memory stand still.</summary>
+    public void Hold()
+    {
+        foreach (VirtQueue queue in _queues) queue.Hold(true);
+    }
+
+    /// <summary>Goes on after <see cref="Hold"/>.</summary>
+    public void Release()
+    {
+        foreach (VirtQueue queue in _queues) queue.Hold(false);
+        for (int i = 0; i < _queues.Length; i++) Kick(i);
+    }
+
     public bool ReadConfig(uint offset, Span<byte> data)
     {
         if (offset > ConfigBytes || data.Length > ConfigBytes - offset) return false;
@@ -165,7 +206,14 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
             FinishReset();
             for (int i = 0; i < _setups.Length; i++) FinishQueueReset(i);
             VirtQueueState[] queues = [.. _queues.Select((queue, i) => queue.Save(_setups[i]))];
-            return new() { Status = (byte)_status, DriverFeatures = DriverFeatures, ConfigGeneration = ConfigGeneration, Queues = queues };
+            return new()
+            {
+                Status = (byte)_status,
+                DriverFeatures = DriverFeatures,
+                ConfigGeneration = _configGeneration,
+                SeenConfig = [.. _seenConfig],
+                Queues = queues,
+            };
         }
     }
 
@@ -174,8 +222,8 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
         // What a driver asks for may be anything until it is agreed.
         bool isAgreed = ((VirtioStatus)state.Status & (VirtioStatus.FEATURES_OK | VirtioStatus.DRIVER_OK)) != 0;
         bool isPossible = state.Version == VirtioCoreState.CurrentVersion && state.Queues.Length == _queues.Length
-            && (!isAgreed || (state.DriverFeatures & ~OfferedFeatures) == 0);
-        if (!isPossible || _queues.Any(queue => !queue.IsIdle))
+            && state.SeenConfig.Length == _seenConfig.Length && (!isAgreed || (state.DriverFeatures & ~OfferedFeatures) == 0);
+        if (!isPossible || !IsIdle)
             throw new StateException($"{_device.Name}: state version {state.Version} with {state.Queues.Length} queues and features 0x{state.DriverFeatures:x} cannot be restored");
         lock (_gate)
         {
@@ -183,6 +231,7 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
             _isResetting = false;
             DriverFeatures = state.DriverFeatures;
             _configGeneration = state.ConfigGeneration;
+            state.SeenConfig.CopyTo(_seenConfig, 0);
             Volatile.Write(ref _status, state.Status);
             for (int i = 0; i < _queues.Length; i++)
             {
@@ -192,13 +241,12 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
             }
 
             if (IsLive) _device.Activate(NewActivation());
+            LiveChanged?.Invoke();
         }
     }
 
-    private bool IsLive => (CurrentStatus & VirtioStatus.DRIVER_OK) != 0;
-
     private bool AreFeaturesGood()
-        => (DriverFeatures & ~OfferedFeatures) == 0 && (DriverFeatures & VirtioFeatures.VIRTIO_F_VERSION_1) != 0;
+        => (DriverFeatures & ~OfferedFeatures) == 0 && (DriverFeatures & VirtioFeatures.VIRTIO_F_VERSION_1) != 0 && _device.Accepts(DriverFeatures);
 
     private void Activate()
     {
@@ -209,6 +257,7 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
 
         Interlocked.Or(ref _status, (int)VirtioStatus.DRIVER_OK);
         _device.Activate(NewActivation());
+        LiveChanged?.Invoke();
     }
 
     private VirtioActivation NewActivation() => new(DriverFeatures, _queues, ConfigChanged);
@@ -223,7 +272,7 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
 
     private void FinishReset()
     {
-        if (!_isResetting || _queues.Any(queue => !queue.IsIdle)) return;
+        if (!_isResetting || !IsIdle) return;
         Forget();
     }
 
@@ -235,15 +284,16 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
 
     private void Forget()
     {
+        bool wasLive = IsLive;
         _isResetting = false;
         DriverFeatures = 0;
         Volatile.Write(ref _status, 0);
         for (int i = 0; i < _setups.Length; i++) _setups[i] = new() { Size = _queues[i].MaxSize };
+        if (wasLive) LiveChanged?.Invoke();
     }
 
     private void ConfigChanged()
     {
-        Interlocked.Increment(ref _configGeneration);
         if (IsLive) _interrupts.ConfigChanged();
     }
 

@@ -11,5 +11,9 @@ public sealed record VirtioCoreState
     public byte Status { get; init; }
     public ulong DriverFeatures { get; init; }
     public byte ConfigGeneration { get; init; }
+
+    /// <summary>The configuration to which the generation belongs.</summary>
+    public byte[] SeenConfig { get; init; } = [];
+
     public VirtQueueState[] Queues { get; init; } = [];
 }

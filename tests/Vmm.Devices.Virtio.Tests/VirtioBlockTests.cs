@@ -24,12 +24,17 @@ public sealed class VirtioBlockTests : IDisposable
     public void Dispose() => _bench.Dispose();
 
     [Theory]
-    [InlineData(false, false)]
-    [InlineData(true, false)]
-    [InlineData(false, true)]
-    [InlineData(true, true)]
-    public void RandomWritesAndReads_EveryQueue_DiskAndModelAgree(bool indirect, bool eventIndex)
+    [InlineData(false, false, false)]
+    [InlineData(true, false, false)]
+    [InlineData(false, true, false)]
+    [InlineData(true, true, false)]
+    [InlineData(false, false, true)]
+    [InlineData(true, false, true)]
+    [InlineData(false, true, true)]
+    [InlineData(true, true, true)]
+    public void RandomWritesAndReads_EveryQueue_DiskAndModelAgree(bool indirect, bool eventIndex, bool packed)
     {
+        _bench.Driver.UsesPacked = packed;
         VirtioDriver.Ring[] rings = _bench.Start(eventIndex ? 0 : VirtioDriver.EventIndex);
         byte[] model = new byte[DiskBytes];
         Random random = new(7);

@@ -17,7 +17,10 @@ public class VirtioHostileTests
     [InlineData("blk", 2)]
     [InlineData("blk", 3)]
     [InlineData("console", 4)]
-    public void Device_Tormented_NeverThrowsNeverFloodsAndServesAgainAfterwards(string kind, int seed)
+    [InlineData("rng", 5, true)]
+    [InlineData("blk", 6, true)]
+    [InlineData("console", 7, true)]
+    public void Device_Tormented_NeverThrowsNeverFloodsAndServesAgainAfterwards(string kind, int seed, bool isPacked = false)
     {
         MemoryDisk disk = new(1 << 20);
         FakeChar host = new();
@@ -27,6 +30,7 @@ public class VirtioHostileTests
             "blk" => new VirtioBlock(disk, new VirtioBlockOptions { QueueCount = 2, QueueSize = 16 }, workers),
             _ => new VirtioConsole(host, workers),
         });
+        bench.Driver.UsesPacked = isPacked;
         Random random = new(seed);
         int starts = 0;
         disk.DuringIo = () =>
@@ -73,7 +77,14 @@ public class VirtioHostileTests
     private static void WreckRings(VirtioBench bench, VirtioDriver.Ring[] rings, Random random)
     {
         VirtioDriver.Ring ring = rings[random.Next(rings.Length)];
-        switch (random.Next(8))
+        int choice = random.Next(9);
+        if (ring.Packed is { } packed && choice is 0 or 3 or 5)
+        {
+            WreckPacked(bench, ring, packed, random);
+            return;
+        }
+
+        switch (choice)
         {
             case 0:
                 // A request that is nearly right.
@@ -110,6 +121,33 @@ public class VirtioHostileTests
                 bench.Workers.Run();
                 break;
         }
+    }
+
+    private static void WreckPacked(VirtioBench bench, VirtioDriver.Ring ring, PackedQueueDriver packed, Random random)
+    {
+        switch (random.Next(4))
+        {
+            case 0 when packed.Free >= 3:
+                // A request that is nearly right.
+                bench.Memory.TryWrite(new GuestAddress(ring.Buffers), (uint)random.Next(15));
+                bench.Memory.TryWrite(new GuestAddress(ring.Buffers + 8), (ulong)random.Next(4096));
+                packed.Offer([new(ring.Buffers, 16, false), new(ring.Buffers + 512, (uint)random.Next(4) * 512, random.Next(2) == 0), new(ring.Buffers + 4096, 1, true)],
+                    random.Next(2) == 0 ? ring.Buffers - 0x1000 : 0);
+                break;
+            case 1:
+                // A descriptor that says it is available, in this round or in the other.
+                packed.Describe(ring.Descriptors + 16 * (ulong)random.Next(ring.Size), random.Next(2) == 0 ? ring.Buffers : Address(random), (uint)random.Next(1 << random.Next(1, 20)),
+                    (ushort)random.Next(ring.Size + 1), (ushort)((random.Next(2) == 0 ? 0x80 : 0x8000) | random.Next(8)));
+                break;
+            case 2:
+                bench.Memory.TryWrite(new GuestAddress(ring.Available + (ulong)random.Next(4)), (byte)random.Next(256));
+                break;
+            default:
+                bench.Memory.TryWrite(new GuestAddress(ring.Descriptors + (ulong)random.Next(16 * ring.Size)), (byte)random.Next(256));
+                break;
+        }
+
+        ring.Kick();
     }
 
     private static ulong Address(Random random) => random.Next(4) switch

@@ -1,6 +1,7 @@
 using Vmm.Core.State;
 using Vmm.Devices.Virtio.Block;
 using Vmm.Devices.Virtio.Rng;
+using Vmm.Devices.Virtio.Transport;
 using Vmm.TestKit;
 
 namespace Vmm.Devices.Virtio.Tests;
@@ -197,15 +198,23 @@ public sealed class VirtioPciTests : IDisposable
     }
 
     [Fact]
-    public void Doorbell_Address_IsWhereTheDriverKicks()
+    public void Doorbell_WhileDriverIsReadyAndDecoded_IsWhereItKicks()
     {
+        List<VirtioDoorbell?> seen = [];
+        _bench.Transport.DoorbellsChanged += () => seen.Add(_bench.Transport.Doorbell(1));
+        Assert.Null(_bench.Transport.Doorbell(1));
         VirtioDriver.Ring[] rings = _bench.Start();
         rings[1].Describe(rings[1].Descriptors, 0, rings[1].Buffers, 16, 1, 1);
         rings[1].Describe(rings[1].Descriptors, 1, rings[1].Buffers + 16, 1, 2, 0);
-        ulong doorbell = _bench.Transport.DoorbellAddress(1);
-        Assert.Equal(_bench.Config.BarAddress(0) + 0x3004, doorbell);
+        VirtioDoorbell expected = new(_bench.Config.BarAddress(0) + 0x3004, null, 0);
+        Assert.Equal(expected, _bench.Transport.Doorbell(1));
         _bench.Transport.Kick(1);
         Assert.Equal(1, _bench.Workers.Run());
+        _bench.Config.Command(4);
+        _bench.Config.Write32(0x10, 0xc800_0000);
+        _bench.Config.Command(6);
+        new VirtioDriver(_bench.Guest, _bench.Config, _bench.Memory, VirtioBench.Heap).Status = 0;
+        Assert.Equal([expected, null, expected with { Address = 0xc800_3004 }, null], seen);
     }
 
     [Fact]

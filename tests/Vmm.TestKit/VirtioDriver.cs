@@ -2,10 +2,10 @@ using Vmm.Core.Memory;
 
 namespace Vmm.TestKit;
 
-/// <summary>A small virtio driver over PCI: finds the structures, negotiates, runs split queues in guest memory.</summary>
+/// <summary>A small virtio driver over PCI: finds the structures, negotiates, runs queues in guest memory, split or packed ones.</summary>
 public sealed class VirtioDriver
 {
-    public const ulong Version1 = 1UL << 32, Indirect = 1UL << 28, EventIndex = 1UL << 29, RingReset = 1UL << 40;
+    public const ulong Version1 = 1UL << 32, Indirect = 1UL << 28, EventIndex = 1UL << 29, Packed = 1UL << 34, RingReset = 1UL << 40;
     public const byte Acknowledge = 1, Driver = 2, DriverOk = 4, FeaturesOk = 8, NeedsReset = 64;
 
     private const int BytesPerQueue = 0x10_0000, BufferOffset = 0x4_0000, IndirectOffset = 0x3_0000;
@@ -58,7 +58,13 @@ public sealed class VirtioDriver
         set => _guest.Store(Common + 20, value, 1);
     }
 
-    public ulong Offered
+    /// <summary>Whether it takes packed queues where it can. Those know requests only; the split ring's details are not there then.</summary>
+    public bool UsesPacked { get; set; }
+
+    /// <summary>What the device offers and this driver can do.</summary>
+    public ulong Offered => OfferedByDevice & (UsesPacked ? ulong.MaxValue : ~Packed);
+
+    public ulong OfferedByDevice
     {
         get
         {
@@ -112,11 +118,15 @@ public sealed class VirtioDriver
         if (!fact) throw new InvalidOperationException("the driver's memory is not there");
     }
 
-    /// <summary>One split queue.</summary>
+    /// <summary>One queue.</summary>
     public sealed class Ring(VirtioDriver driver, int index, ushort size, ulong at)
     {
         private ushort _next;
         private ushort _seen;
+
+        /// <summary>Set when the queue is a packed one, which begins where the descriptors of a split one would.</summary>
+        public PackedQueueDriver? Packed { get; } = (driver._features & VirtioDriver.Packed) == 0 ? null
+            : new PackedQueueDriver(driver._memory, at, at + 0x1_0000, at + 0x2_0000, size, (driver._features & EventIndex) != 0);
 
         public int Index => index;
 
@@ -176,6 +186,7 @@ public sealed class VirtioDriver
         /// <returns>The writable bytes and the used length.</returns>
         public (byte[] Written, uint Length) Request(byte[][] readable, int[] writable, bool indirect = false)
         {
+            if (Packed is { } packed) return Request(packed, readable, writable, indirect);
             ulong buffer = Buffers;
             ulong table = indirect ? at + IndirectOffset : Descriptors;
             int slot = indirect ? 0 : 1, count = readable.Length + writable.Length, done = 0;
@@ -199,6 +210,34 @@ public sealed class VirtioDriver
             driver.Pump();
             (uint head, uint length) = Take() ?? throw new InvalidOperationException("the device did not answer");
             Assert(head == 1);
+            byte[] written = new byte[writable.Sum()];
+            Assert(driver._memory.TryCopyOut(new GuestAddress(firstWritable), written));
+            return (written, length);
+        }
+
+        private (byte[] Written, uint Length) Request(PackedQueueDriver packed, byte[][] readable, int[] writable, bool indirect)
+        {
+            ulong buffer = Buffers;
+            List<PackedQueueDriver.Buffer> buffers = [];
+            foreach (byte[] bytes in readable)
+            {
+                Assert(driver._memory.TryCopyIn(new GuestAddress(buffer), bytes));
+                buffers.Add(new(buffer, (uint)bytes.Length, IsWritable: false));
+                buffer += (ulong)bytes.Length;
+            }
+
+            ulong firstWritable = buffer;
+            foreach (int bytes in writable)
+            {
+                buffers.Add(new(buffer, (uint)bytes, IsWritable: true));
+                buffer += (ulong)bytes;
+            }
+
+            (ushort id, bool wantsKick) = packed.Offer(buffers.ToArray(), indirect ? at + IndirectOffset : 0);
+            if (wantsKick) Kick();
+            driver.Pump();
+            (ushort used, uint length) = packed.Take() ?? throw new InvalidOperationException("the device did not answer");
+            Assert(used == id);
             byte[] written = new byte[writable.Sum()];
             Assert(driver._memory.TryCopyOut(new GuestAddress(firstWritable), written));
             return (written, length);

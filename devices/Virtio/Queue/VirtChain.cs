@@ -26,7 +26,11 @@ public sealed class VirtChain
     /// <summary>Bytes that the device may write.</summary>
     public ulong WritableBytes { get; private set; }
 
-    internal ushort Head { get; private set; }
+    /// <summary>How the driver knows it: the head descriptor, or the packed ring's buffer id.</summary>
+    internal ushort Id { get; private set; }
+
+    /// <summary>Entries of the ring that it takes.</summary>
+    internal int Slots { get; private set; }
 
     /// <summary>Which life of the queue gave it; 0 for none.</summary>
     internal uint Generation { get; set; }
@@ -88,10 +92,13 @@ public sealed class VirtChain
         }
     }
 
-    internal void Begin(ushort head)
+    internal void Begin(ushort id, int slots)
     {
-        (_count, _readable, ReadableBytes, WritableBytes, Head) = (0, 0, 0, 0, head);
+        (_count, _readable, ReadableBytes, WritableBytes, Id, Slots) = (0, 0, 0, 0, id, slots);
     }
+
+    /// <summary>It takes one more entry, which names it.</summary>
+    internal void Extend(ushort id) => (Id, Slots) = (id, Slots + 1);
 
     /// <summary>Takes one more descriptor. False when its bytes are not memory, or it is readable behind a writable one.</summary>
     internal bool TryAdd(GuestAddress address, uint length, bool isWritable)

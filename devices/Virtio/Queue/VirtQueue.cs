@@ -5,25 +5,22 @@ using Vmm.Core.State;
 namespace Vmm.Devices.Virtio.Queue;
 
 /// <summary>
-/// The device's end of a split virtqueue (virtio 1.2 §2.7), with indirect descriptors and event indices. Chains are copied and checked
-/// once. A ring that breaks the rules latches: it gives nothing until it is reset, and the owner is told once. Thread-safe.
+/// The device's end of a virtqueue, split (virtio 1.2 §2.7) or packed (§2.8) as was negotiated, with indirect descriptors and event
+/// indices. Chains are copied and checked once; they may be given back in any order. A ring that breaks the rules latches: it gives
+/// nothing until it is reset, and the owner is told once. Thread-safe; nothing allocates once the queue has started.
 /// </summary>
 public sealed class VirtQueue
 {
-    private const ulong DescriptorAlignment = 16, AvailableAlignment = 2, UsedAlignment = 4;
-    private const ulong RingHeaderBytes = 4, AvailableElementBytes = 2, UsedElementBytes = 8, EventBytes = 2, IndexOffset = 2;
-    private const ushort VIRTQ_AVAIL_F_NO_INTERRUPT = 1;
-
     private readonly Lock _gate = new();
     private readonly GuestMemory _memory;
     private readonly Action<VirtQueue, string> _broke;
     private readonly Action<VirtQueue> _signal;
+    private readonly SplitRing _split;
+    private readonly PackedRing _packed;
 
-    private GuestAddress _descriptors, _available, _used;
-    private ushort _size;
-    private bool _hasIndirect, _hasEventIndex;
+    private VirtRing _ring;
     private bool _isRunning;
-    private ushort _nextAvailable, _nextUsed, _signalledUsed;
+    private bool _isHeld;
     private uint _generation;
     private int _inFlight;
 
@@ -36,6 +33,8 @@ public sealed class VirtQueue
     {
         if (!BitOperations.IsPow2(maxSize)) throw new ArgumentException($"queue {index} cannot have {maxSize} entries", nameof(maxSize));
         (Index, MaxSize, _memory, _signal, _broke) = (index, maxSize, memory, signal, broke);
+        _ring = _split = new SplitRing(memory, maxSize);
+        _packed = new PackedRing(memory, maxSize);
     }
 
     /// <summary>The queue's number.</summary>
@@ -53,31 +52,19 @@ public sealed class VirtQueue
     /// <summary>Room for a chain of this queue, to be used again and again.</summary>
     public VirtChain NewChain() => new(_memory, MaxSize);
 
-    /// <summary>Starts at the beginning of a ring. A ring that cannot be latches at once. Not while chains are out.</summary>
-    internal void Start(VirtQueueSetup setup, ulong features) => Start(setup, features, 0, 0, 0);
-
-    /// <summary>Stops giving chains. Those that are out may come back and are forgotten; until they have, <see cref="IsIdle"/> is false.</summary>
-    internal void Stop()
-    {
-        lock (_gate)
-        {
-            _generation++;
-            _isRunning = IsBroken = false;
-            (_nextAvailable, _nextUsed, _signalledUsed) = (0, 0, 0);
-        }
-    }
-
-    /// <summary>Takes the next chain that the driver has made available.</summary>
-    /// <returns>False when there is none, or the queue is stopped or broken.</returns>
+    /// <summary>
+    /// Takes the next chain that the driver has made available. Only when this has said that there is none does the driver kick for the
+    /// next one: whoever stops before that looks again without being asked.
+    /// </summary>
+    /// <returns>False when there is none, or the queue is stopped, held or broken.</returns>
     public bool TryPop(VirtChain chain)
     {
         string? problem;
         lock (_gate)
         {
-            if (!_isRunning || IsBroken || !HasAvailable(out problem)) return false;
-            if (problem is null && TryLoad(chain, out problem))
+            if (!_isRunning || _isHeld || IsBroken || !_ring.TryTake(chain, out problem)) return false;
+            if (problem is null)
             {
-                _nextAvailable++;
                 _inFlight++;
                 chain.Generation = _generation;
                 return true;
@@ -86,7 +73,7 @@ public sealed class VirtQueue
             IsBroken = true;
         }
 
-        _broke(this, problem!);
+        _broke(this, problem);
         return false;
     }
 
@@ -97,14 +84,7 @@ public sealed class VirtQueue
     {
         lock (_gate)
         {
-            if (chain.Generation == _generation && _isRunning && !IsBroken)
-            {
-                GuestAddress element = _used + (RingHeaderBytes + UsedElementBytes * (ulong)(_nextUsed & (_size - 1)));
-                _memory.TryWrite(element, ((ulong)writtenBytes << 32) | chain.Head);
-                _nextUsed++;
-                _memory.TryWriteRelease(_used + IndexOffset, _nextUsed);
-            }
-
+            if (chain.Generation == _generation && _isRunning && !IsBroken) _ring.Use(chain, writtenBytes);
             chain.Generation = 0;
             // Last, so that who sees the queue idle sees its memory at rest.
             Volatile.Write(ref _inFlight, _inFlight - 1);
@@ -118,25 +98,19 @@ public sealed class VirtQueue
     {
         lock (_gate)
         {
-            ushort next = _nextUsed;
+            bool isAny = false;
             for (int i = 0; i < chains.Length; i++)
             {
                 if (chains[i].Generation == _generation && _isRunning && !IsBroken)
                 {
-                    GuestAddress element = _used + (RingHeaderBytes + UsedElementBytes * (ulong)(next & (_size - 1)));
-                    _memory.TryWrite(element, ((ulong)writtenBytes[i] << 32) | chains[i].Head);
-                    next++;
+                    _ring.Stage(chains[i], writtenBytes[i]);
+                    isAny = true;
                 }
 
                 chains[i].Generation = 0;
             }
 
-            if (next != _nextUsed)
-            {
-                _nextUsed = next;
-                _memory.TryWriteRelease(_used + IndexOffset, next);
-            }
-
+            if (isAny) _ring.Publish();
             Volatile.Write(ref _inFlight, _inFlight - chains.Length);
         }
     }
@@ -146,7 +120,7 @@ public sealed class VirtQueue
     {
         lock (_gate)
         {
-            if (chain.Generation == _generation && _isRunning && !IsBroken) _nextAvailable--;
+            if (chain.Generation == _generation && _isRunning && !IsBroken) _ring.PutBack(chain);
             chain.Generation = 0;
             Volatile.Write(ref _inFlight, _inFlight - 1);
         }
@@ -157,7 +131,7 @@ public sealed class VirtQueue
     {
         lock (_gate)
         {
-            if (!_isRunning || IsBroken || !WantsInterrupt()) return;
+            if (!_isRunning || IsBroken || !_ring.WantsInterrupt()) return;
         }
 
         _signal(this);
@@ -176,12 +150,37 @@ public sealed class VirtQueue
         _broke(this, problem);
     }
 
+    /// <summary>Starts at the beginning of a ring. A ring that cannot be latches at once. Not while chains are out.</summary>
+    internal void Start(in VirtQueueSetup setup, ulong features)
+    {
+        VirtRing ring = RingFor(features);
+        Start(ring, setup, features, ring.Origin);
+    }
+
+    /// <summary>Stops giving chains. Those that are out may come back and are forgotten; until they have, <see cref="IsIdle"/> is false.</summary>
+    internal void Stop()
+    {
+        lock (_gate)
+        {
+            _generation++;
+            _isRunning = IsBroken = false;
+        }
+    }
+
+    /// <summary>Gives no chains for a while; those that are out may come back as ever.</summary>
+    internal void Hold(bool isHeld)
+    {
+        lock (_gate) _isHeld = isHeld;
+    }
+
     /// <exception cref="StateException">A chain is out.</exception>
-    internal VirtQueueState Save(VirtQueueSetup setup)
+    internal VirtQueueState Save(in VirtQueueSetup setup)
     {
         lock (_gate)
         {
             if (_inFlight != 0) throw new StateException($"queue {Index}: {_inFlight} requests are under way");
+            // A broken queue goes nowhere any more, and may be nowhere.
+            VirtRingPosition position = _isRunning && !IsBroken ? _ring.Position : default;
             return new()
             {
                 Size = setup.Size,
@@ -191,121 +190,40 @@ public sealed class VirtQueue
                 IsEnabled = setup.IsEnabled,
                 IsRunning = _isRunning,
                 IsBroken = IsBroken,
-                NextAvailable = _nextAvailable,
-                NextUsed = _nextUsed,
-                SignalledUsed = _signalledUsed,
+                NextAvailable = position.NextAvailable,
+                NextUsed = position.NextUsed,
+                SignalledUsed = position.Signalled,
             };
         }
     }
 
-    internal void Restore(VirtQueueState state, VirtQueueSetup setup, ulong features)
+    /// <exception cref="StateException">There is no such place in a ring.</exception>
+    internal void Restore(VirtQueueState state, in VirtQueueSetup setup, ulong features)
     {
         Stop();
         if (!state.IsRunning) return;
-        Start(setup, features, state.NextAvailable, state.NextUsed, state.SignalledUsed);
+        VirtRing ring = RingFor(features);
+        VirtRingPosition position = new(state.NextAvailable, state.NextUsed, state.SignalledUsed);
+        if (!state.IsBroken && !ring.IsPossible(position, setup.Size))
+            throw new StateException($"queue {Index}: places 0x{state.NextAvailable:x} and 0x{state.NextUsed:x} are not in a ring of {setup.Size}");
+        Start(ring, setup, features, position);
         lock (_gate) IsBroken |= state.IsBroken;
     }
 
-    private void Start(VirtQueueSetup setup, ulong features, ushort nextAvailable, ushort nextUsed, ushort signalledUsed)
+    private VirtRing RingFor(ulong features) => (features & VirtioFeatures.VIRTIO_F_RING_PACKED) != 0 ? _packed : _split;
+
+    private void Start(VirtRing ring, in VirtQueueSetup setup, ulong features, in VirtRingPosition position)
     {
         bool isGood;
         lock (_gate)
         {
-            (_descriptors, _available, _used) = (new(setup.Descriptors), new(setup.Available), new(setup.Used));
-            _size = setup.Size;
-            _hasIndirect = (features & VirtioFeatures.VIRTIO_F_INDIRECT_DESC) != 0;
-            _hasEventIndex = (features & VirtioFeatures.VIRTIO_F_EVENT_IDX) != 0;
-            (_nextAvailable, _nextUsed, _signalledUsed) = (nextAvailable, nextUsed, signalledUsed);
+            _ring = ring;
             _generation++;
-            isGood = IsGood(setup);
+            isGood = ring.TryStart(setup, features, position);
             IsBroken = !isGood;
             _isRunning = true;
         }
 
         if (!isGood) _broke(this, $"a ring of {setup.Size} entries cannot be at 0x{setup.Descriptors:x}, 0x{setup.Available:x}, 0x{setup.Used:x}");
-    }
-
-    private bool IsGood(VirtQueueSetup setup)
-    {
-        ulong size = setup.Size;
-        return size != 0 && size <= MaxSize && BitOperations.IsPow2(size)
-            && setup.Descriptors % DescriptorAlignment == 0 && setup.Available % AvailableAlignment == 0 && setup.Used % UsedAlignment == 0
-            && _memory.Contains(_descriptors, size * VirtqDescriptor.SizeBytes, forWrite: false)
-            && _memory.Contains(_available, RingHeaderBytes + size * AvailableElementBytes + EventBytes, forWrite: false)
-            && _memory.Contains(_used, RingHeaderBytes + size * UsedElementBytes + EventBytes, forWrite: true);
-    }
-
-    private bool HasAvailable(out string? problem)
-    {
-        problem = null;
-        if (!_memory.TryReadAcquire(_available + IndexOffset, out ushort index)) return false;
-        if (index == _nextAvailable)
-        {
-            if (!_hasEventIndex) return false;
-            // Ask for a kick at the next chain, then look again: the driver may have added one before it could see that.
-            _memory.TryWriteRelease(_used + (RingHeaderBytes + UsedElementBytes * _size), _nextAvailable);
-            Interlocked.MemoryBarrier();
-            if (!_memory.TryReadAcquire(_available + IndexOffset, out index) || index == _nextAvailable) return false;
-        }
-
-        int waiting = (ushort)(index - _nextAvailable);
-        if (waiting > _size) problem = $"the available index runs {waiting} ahead in a ring of {_size}";
-        else if (_inFlight >= _size) problem = $"more than {_size} chains at once";
-        return true;
-    }
-
-    private bool TryLoad(VirtChain chain, out string? problem)
-    {
-        GuestAddress entry = _available + (RingHeaderBytes + AvailableElementBytes * (ulong)(_nextAvailable & (_size - 1)));
-        if (!_memory.TryRead(entry, out ushort head)) head = ushort.MaxValue;
-        GuestAddress table = _descriptors;
-        uint tableSize = _size, index = head;
-        bool isIndirect = false;
-        chain.Begin(head);
-        problem = null;
-        while (true)
-        {
-            if (index >= tableSize || !_memory.TryRead(table + (ulong)index * VirtqDescriptor.SizeBytes, out VirtqDescriptor descriptor))
-            {
-                problem = $"descriptor {index} is not in a table of {tableSize}";
-                return false;
-            }
-
-            if ((descriptor.Flags & VirtqDescriptorFlags.VIRTQ_DESC_F_INDIRECT) != 0)
-            {
-                bool isAllowed = _hasIndirect && !isIndirect && (descriptor.Flags & VirtqDescriptorFlags.VIRTQ_DESC_F_NEXT) == 0
-                    && descriptor.Length != 0 && descriptor.Length % VirtqDescriptor.SizeBytes == 0;
-                if (!isAllowed)
-                {
-                    problem = $"an indirect table of {descriptor.Length} bytes is not allowed here";
-                    return false;
-                }
-
-                (table, tableSize, index, isIndirect) = (new GuestAddress(descriptor.Address), descriptor.Length / VirtqDescriptor.SizeBytes, 0, true);
-                continue;
-            }
-
-            bool isWritable = (descriptor.Flags & VirtqDescriptorFlags.VIRTQ_DESC_F_WRITE) != 0;
-            // No chain is longer than the queue (§2.7.5.3.1), so a loop ends here, too.
-            if (chain.IsFull || !chain.TryAdd(new GuestAddress(descriptor.Address), descriptor.Length, isWritable))
-            {
-                problem = chain.IsFull ? "a chain is longer than the queue" : $"0x{descriptor.Address:x} with {descriptor.Length} bytes is not memory, or readable behind writable";
-                return false;
-            }
-
-            if ((descriptor.Flags & VirtqDescriptorFlags.VIRTQ_DESC_F_NEXT) == 0) return true;
-            index = descriptor.Next;
-        }
-    }
-
-    private bool WantsInterrupt()
-    {
-        // The used index must be out before the driver's wish is read (§2.7.10.1).
-        Interlocked.MemoryBarrier();
-        if (!_hasEventIndex) return _memory.TryRead(_available, out ushort flags) && (flags & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
-        if (!_memory.TryRead(_available + (RingHeaderBytes + AvailableElementBytes * _size), out ushort wanted)) return false;
-        ushort before = _signalledUsed;
-        _signalledUsed = _nextUsed;
-        return (ushort)(_nextUsed - wanted - 1) < (ushort)(_nextUsed - before);
     }
 }

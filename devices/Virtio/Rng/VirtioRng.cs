@@ -39,7 +39,7 @@ public sealed class VirtioRng : IVirtioDevice, IDisposable
     public uint PciClass => OtherDevice;
 
     /// <inheritdoc/>
-    public ulong OfferedFeatures => 0;
+    public ulong OfferedFeatures => VirtioFeatures.VIRTIO_F_IN_ORDER;
 
     /// <inheritdoc/>
     public ReadOnlySpan<ushort> QueueSizes => Sizes;

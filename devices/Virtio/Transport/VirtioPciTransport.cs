@@ -12,7 +12,7 @@ namespace Vmm.Devices.Virtio.Transport;
 /// one vector for the configuration and one for each queue. Add <see cref="Function"/> to a bus. Each queue has a doorbell of its own.
 /// </summary>
 /// <remarks>Lock order: the interrupt lock is taken last but for MSI-X and the wire.</remarks>
-public sealed class VirtioPciTransport : IBusDevice, IVirtioInterrupts, IStateful<VirtioPciState>
+public sealed class VirtioPciTransport : IVirtioTransport, IBusDevice, IVirtioInterrupts, IStateful<VirtioPciState>
 {
     private const byte MainBar = 0;
     private const int MsixBar = 2;
@@ -26,6 +26,9 @@ public sealed class VirtioPciTransport : IBusDevice, IVirtioInterrupts, IStatefu
     private const uint NotifyStep = sizeof(uint);
     private const ulong BarBytes = 4 * PageBytes;
 
+    // No page begins there.
+    private const ulong Nowhere = ulong.MaxValue;
+
     private readonly VirtioCore _core;
     private readonly VirtioPciConfigAccess _configAccess;
     private readonly PciBar _bar;
@@ -35,6 +38,7 @@ public sealed class VirtioPciTransport : IBusDevice, IVirtioInterrupts, IStatefu
     private VirtioIsr _isr;
     private uint _deviceFeatureSelect, _driverFeatureSelect;
     private ushort _queueSelect;
+    private ulong _doorbells = Nowhere;
 
     /// <param name="device">The device.</param>
     /// <param name="memory">Guest memory.</param>
@@ -56,6 +60,8 @@ public sealed class VirtioPciTransport : IBusDevice, IVirtioInterrupts, IStatefu
         }, interruptPin: 1);
         Msix = new MsixTable(_core.QueueCount + 1, MsixBar);
         _bar = new PciBar(MainBar, PciBarKind.Memory64, BarBytes, this);
+        _bar.Moved += OnMoved;
+        _core.LiveChanged += () => DoorbellsChanged?.Invoke();
         Function.AddBar(_bar);
         Function.AddBar(Msix.NewBar());
         Function.AddCapability(Msix);
@@ -74,17 +80,33 @@ public sealed class VirtioPciTransport : IBusDevice, IVirtioInterrupts, IStatefu
     /// <summary>Its MSI-X table.</summary>
     public MsixTable Msix { get; }
 
-    /// <summary>Queues, each with a doorbell.</summary>
+    /// <inheritdoc/>
+    public event Action? DoorbellsChanged;
+
+    /// <inheritdoc/>
     public int QueueCount => _core.QueueCount;
 
-    /// <summary>
-    /// Where a 16-bit write kicks a queue, for ioeventfd and its like: any value, since each queue has an address of its own. It moves
-    /// with the BAR.
-    /// </summary>
-    public ulong DoorbellAddress(int queue) => Function.BarAddress(_bar) + NotifyPage * PageBytes + (ulong)queue * NotifyStep;
+    /// <inheritdoc/>
+    public bool IsIdle => _core.IsIdle;
 
-    /// <summary>What a write to the doorbell does. Any thread.</summary>
+    /// <summary>Any write kicks, of whatever value and width: each queue has an address of its own.</summary>
+    public VirtioDoorbell? Doorbell(int queue)
+    {
+        ulong doorbells = Volatile.Read(ref _doorbells);
+        return doorbells != Nowhere && _core.IsLive ? new VirtioDoorbell(doorbells + (ulong)queue * NotifyStep, null, 0) : null;
+    }
+
+    /// <inheritdoc/>
+    public int KickDescriptor(int queue) => _core.KickDescriptor(queue);
+
+    /// <inheritdoc/>
     public void Kick(int queue) => _core.Kick(queue);
+
+    /// <inheritdoc/>
+    public void Hold() => _core.Hold();
+
+    /// <inheritdoc/>
+    public void Release() => _core.Release();
 
     /// <inheritdoc/>
     public BusResult Read(in BusAccess access, Span<byte> data)
@@ -171,6 +193,12 @@ public sealed class VirtioPciTransport : IBusDevice, IVirtioInterrupts, IStatefu
         _core.Restore(state.Core);
     }
 
+    private void OnMoved(ulong? address)
+    {
+        Volatile.Write(ref _doorbells, address + NotifyPage * PageBytes ?? Nowhere);
+        DoorbellsChanged?.Invoke();
+    }
+
     private void AddStructure(VirtioPciCapabilityType type, uint page, uint length, uint? multiplier = null)
         => Function.AddCapability(new VirtioPciCapability(type, MainBar, page * PageBytes, length, multiplier));
 
@@ -254,7 +282,7 @@ public sealed class VirtioPciTransport : IBusDevice, IVirtioInterrupts, IStatefu
             case VirtioPciCommon.device_status:
                 return (uint)_core.ReadStatus();
             case VirtioPciCommon.config_generation:
-                return _core.ConfigGeneration;
+                return _core.ReadConfigGeneration();
             case VirtioPciCommon.queue_select:
                 return _queueSelect;
             case VirtioPciCommon.queue_msix_vector:
