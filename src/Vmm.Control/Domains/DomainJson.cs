@@ -1,0 +1,9 @@
+using System.Text.Json.Serialization;
+
+namespace Vmm.Control.Domains;
+
+/// <summary>Records as JSON; the code is generated, nothing is found by reflection.</summary>
+[JsonSourceGenerationOptions(WriteIndented = true, UseStringEnumConverter = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(DomainRecord))]
+internal sealed partial class DomainJson : JsonSerializerContext;
