@@ -8,27 +8,21 @@ namespace Vmm.Host;
 /// A regular file or block device that holds a disk. I/O at offsets from any thread; it answers with an error number (0: done),
 /// set-up throws. Opening takes the locks that QEMU's programs honour, too: one writer, or any number of readers.
 /// </summary>
-public sealed unsafe class BlockFile : IDisposable
+public sealed unsafe partial class BlockFile : IDisposable
 {
-    // QEMU's convention: byte 100 + n is locked by who uses permission n, byte 200 + n by who lets nobody else use it.
-    private const long UsesBase = 100;
-    private const long DeniesBase = 200;
-    private const long LockBytes = 104;
-    private const int PermissionRead = 0;
-    private const int PermissionWrite = 1;
-    private const int PermissionResize = 3;
-
     private readonly LinuxFile _file;
     private bool _canPunch = true;
     private bool _canZero = true;
 
-    private BlockFile(LinuxFile file, string path, bool isReadOnly, in Libc.Stat stat)
+    private BlockFile(LinuxFile file, string path, bool isReadOnly, in Libc.Stat stat, bool isDirect)
     {
         _file = file;
         Path = path;
         IsReadOnly = isReadOnly;
         IsBlockDevice = (stat.Mode & Libc.S_IFMT) == Libc.S_IFBLK;
         Identity = (stat.Device, stat.Inode);
+        PhysicalBlockBytes = PhysicalBlock(file, IsBlockDevice, (ulong)stat.BlockBytes);
+        if (isDirect) _alignment = DirectAlignment(file, IsBlockDevice);
     }
 
     /// <summary>As given at opening.</summary>
@@ -38,13 +32,23 @@ public sealed unsafe class BlockFile : IDisposable
 
     public bool IsBlockDevice { get; }
 
+    /// <summary>Blocks below this size cost a read when they are written: a power of two.</summary>
+    public uint PhysicalBlockBytes { get; }
+
     /// <summary>Device and inode: two names of one file have the same.</summary>
     public (ulong Device, ulong Inode) Identity { get; }
 
     /// <summary>Opens what exists.</summary>
     /// <exception cref="LinuxException">It cannot be opened, is neither file nor block device, or is in use.</exception>
-    public static BlockFile Open(string path, bool readOnly, bool ignoreLocks = false)
-        => Prepare(LinuxFile.Open(path, readOnly ? Libc.O_RDONLY : Libc.O_RDWR), path, readOnly, ignoreLocks);
+    /// <param name="path">A regular file or block device.</param>
+    /// <param name="readOnly">Nothing is written.</param>
+    /// <param name="ignoreLocks">For looking at what may be in use.</param>
+    /// <param name="direct">Past the host's page cache (O_DIRECT).</param>
+    public static BlockFile Open(string path, bool readOnly, bool ignoreLocks = false, bool direct = false)
+    {
+        int flags = (readOnly ? Libc.O_RDONLY : Libc.O_RDWR) | (direct ? Libc.O_DIRECT : 0);
+        return Prepare(LinuxFile.Open(path, flags), path, readOnly, ignoreLocks, direct);
+    }
 
     /// <summary>Makes a new file, or empties an existing one that nobody uses; a block device stays as it is.</summary>
     /// <exception cref="LinuxException">As for <see cref="Open"/>.</exception>
@@ -139,6 +143,16 @@ public sealed unsafe class BlockFile : IDisposable
         return error;
     }
 
+    /// <summary>Gives the storage of a range back; what it reads as then is zeros or what was there. EOPNOTSUPP where the host cannot.</summary>
+    public int Discard(ulong offset, ulong count)
+    {
+        int error = PunchHole(offset, count);
+        if (error != Errno.EOPNOTSUPP || !IsBlockDevice) return error;
+        ulong* range = stackalloc ulong[] { offset, count };
+        // SAFETY: two words that outlive the call (BLKDISCARD: first byte and length).
+        return Result(Libc.Ioctl(_file.Fd, Libc.BLKDISCARD, (nint)range));
+    }
+
     /// <summary>Makes a range read as zeros and keeps its storage. EOPNOTSUPP where the host cannot do it fast.</summary>
     public int ZeroRange(ulong offset, ulong count)
     {
@@ -171,7 +185,7 @@ public sealed unsafe class BlockFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    private static BlockFile Prepare(LinuxFile file, string path, bool readOnly, bool ignoreLocks)
+    private static BlockFile Prepare(LinuxFile file, string path, bool readOnly, bool ignoreLocks, bool isDirect = false)
     {
         try
         {
@@ -181,7 +195,7 @@ public sealed unsafe class BlockFile : IDisposable
                 throw new LinuxException($"{path} is neither a regular file nor a block device");
             if (!ignoreLocks && !(readOnly ? TryShare(file) : TryOwn(file)))
                 throw new LinuxException($"{path} is in use by another {(readOnly ? "writer" : "process")}; two at once would destroy it");
-            return new BlockFile(file, path, readOnly, stat);
+            return new BlockFile(file, path, readOnly, stat, isDirect);
         }
         catch
         {
@@ -190,28 +204,17 @@ public sealed unsafe class BlockFile : IDisposable
         }
     }
 
-    private static bool TryOwn(LinuxFile file) => TryLock(file, Libc.F_OFD_SETLK, Libc.F_WRLCK, UsesBase, LockBytes);
-
-    private static bool TryShare(LinuxFile file)
-        => TryLock(file, Libc.F_OFD_SETLK, Libc.F_RDLCK, UsesBase + PermissionRead, 1)
-            && TryLock(file, Libc.F_OFD_SETLK, Libc.F_RDLCK, DeniesBase + PermissionWrite, 1)
-            && TryLock(file, Libc.F_OFD_SETLK, Libc.F_RDLCK, DeniesBase + PermissionResize, 1)
-            && TryLock(file, Libc.F_OFD_GETLK, Libc.F_WRLCK, UsesBase + PermissionWrite, 1)
-            && TryLock(file, Libc.F_OFD_GETLK, Libc.F_WRLCK, UsesBase + PermissionResize, 1)
-            && TryLock(file, Libc.F_OFD_GETLK, Libc.F_WRLCK, DeniesBase + PermissionRead, 1);
-
-    // Only a lock of somebody else is a refusal: a file system without locks serves one process as well as any.
-    private static bool TryLock(LinuxFile file, int command, short type, long start, long length)
-    {
-        Libc.Flock wanted = new() { Type = type, Start = start, Length = length };
-        // SAFETY: a local that outlives the call.
-        if (Libc.Fcntl(file.Fd, command, (nint)(&wanted)) != 0) return Marshal.GetLastPInvokeError() is not (Errno.EAGAIN or Errno.EACCES);
-        return command == Libc.F_OFD_SETLK || wanted.Type == Libc.F_UNLCK;
-    }
-
     private static int Result(int result) => result == 0 ? 0 : Marshal.GetLastPInvokeError();
 
+    internal int Fd => _file.Fd;
+
     private int Transfer(ulong offset, ReadOnlySpan<IoVec> vectors, bool isWrite)
+    {
+        if (IsDirect) return TransferDirect(offset, vectors, isWrite);
+        return TransferPlain(offset, vectors, isWrite);
+    }
+
+    private int TransferPlain(ulong offset, ReadOnlySpan<IoVec> vectors, bool isWrite)
     {
         Span<IoVec> batch = stackalloc IoVec[64];
         IoCursor cursor = new(vectors);
@@ -252,7 +255,11 @@ public sealed unsafe class BlockFile : IDisposable
 
             bytes -= (ulong)done;
             offset += (ulong)done;
-            if (bytes != 0) batch = Skip(batch, (nuint)done);
+            if (bytes == 0) return 0;
+            batch = Skip(batch, (nuint)done);
+            if (isWrite || !IsCutShort(done)) continue;
+            new IoCursor(batch).Clear(bytes);
+            return 0;
         }
 
         return 0;

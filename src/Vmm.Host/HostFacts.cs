@@ -48,10 +48,9 @@ public static unsafe class HostFacts
     /// <returns>Null when that works; else why not.</returns>
     public static string? WhyNoIoUring()
     {
-        byte* parameters = stackalloc byte[Libc.IoUringParamsBytes];
-        new Span<byte>(parameters, Libc.IoUringParamsBytes).Clear();
-        // SAFETY: the kernel writes at most the parameter block.
-        nint fd = Libc.Syscall(Libc.SYS_io_uring_setup, 1, (nint)parameters);
+        Libc.IoUringParams parameters = default;
+        // SAFETY: a local that outlives the call; the kernel writes at most the parameter block.
+        nint fd = Libc.Syscall(Libc.SYS_io_uring_setup, 1, (nint)(&parameters));
         if (fd >= 0)
         {
             _ = Libc.Close((int)fd);

@@ -4,7 +4,7 @@ using Vmm.Core.Memory;
 namespace Vmm.Storage;
 
 /// <summary>What every image does with a request before and after its own part: bounds, refusals, failures as values.</summary>
-public abstract class DiskImageBase : IDiskImage
+public abstract partial class DiskImageBase : IDiskImage
 {
     private string? _firstError;
 
@@ -31,6 +31,9 @@ public abstract class DiskImageBase : IDiskImage
 
     /// <inheritdoc/>
     public string? FirstError => Volatile.Read(ref _firstError);
+
+    /// <summary>Told of the first failure of a guest's request, in one line, and of no other. Any thread.</summary>
+    public Action<string>? Report { get; set; }
 
     /// <inheritdoc/>
     public BlockResult Read(ulong offset, ReadOnlySpan<IoVec> vectors)
@@ -66,15 +69,9 @@ public abstract class DiskImageBase : IDiskImage
     /// <inheritdoc/>
     public BlockResult Flush()
     {
-        try
-        {
-            if (!IsReadOnly) FlushCore();
-            return BlockResult.Ok;
-        }
-        catch (ImageException e)
-        {
-            return Failed(e);
-        }
+        BlockResult result = FlushTables();
+        Tidy();
+        return result;
     }
 
     /// <inheritdoc/>
@@ -123,6 +120,9 @@ public abstract class DiskImageBase : IDiskImage
     /// <inheritdoc/>
     public void Dispose()
     {
+        WaitForBegun();
+        // The engine's threads may still be on their way out of this image.
+        if (_ownsEngine) _engine!.Dispose();
         Dispose(disposing: true);
         GC.SuppressFinalize(this);
     }
@@ -148,9 +148,34 @@ public abstract class DiskImageBase : IDiskImage
 
     private bool IsInside(ulong offset, ulong count) => count <= SizeBytes && offset <= SizeBytes - count;
 
+    private BlockResult FlushTables()
+    {
+        try
+        {
+            if (!IsReadOnly) FlushCore();
+            return BlockResult.Ok;
+        }
+        catch (ImageException e)
+        {
+            return Failed(e);
+        }
+    }
+
+    private void Tidy()
+    {
+        try
+        {
+            if (!IsReadOnly) AfterFlush();
+        }
+        catch (ImageException e)
+        {
+            Failed(e);
+        }
+    }
+
     private BlockResult Failed(ImageException e)
     {
-        Interlocked.CompareExchange(ref _firstError, e.Message, null);
+        if (Interlocked.CompareExchange(ref _firstError, e.Message, null) is null) Report?.Invoke(e.Message);
         OnFailure(e);
         return e.Result;
     }

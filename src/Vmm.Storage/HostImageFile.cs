@@ -17,6 +17,8 @@ internal sealed class HostImageFile(BlockFile file, bool ignoreFlush = false) : 
 
     public BlockFile File => file;
 
+    public BlockFile? Host => file;
+
     public ulong AllocatedBytes => file.AllocatedBytes;
 
     public ulong Length
@@ -51,10 +53,17 @@ internal sealed class HostImageFile(BlockFile file, bool ignoreFlush = false) : 
 
     public void Dispose() => file.Dispose();
 
+    public bool TryDiscard(ulong offset, ulong count) => count == 0 || file.Discard(offset, count) == 0;
+
+    /// <summary>The failure that an error number of the host stands for.</summary>
+    internal static ImageException Failure(string name, string action, int error)
+    {
+        BlockResult result = error is ENOSPC or EDQUOT ? BlockResult.NoSpace : BlockResult.IoError;
+        return new ImageException(result, $"{action} {name}: {Marshal.GetPInvokeErrorMessage(error)}");
+    }
+
     private void Check(int error, string action)
     {
-        if (error == 0) return;
-        BlockResult result = error is ENOSPC or EDQUOT ? BlockResult.NoSpace : BlockResult.IoError;
-        throw new ImageException(result, $"{action} {file.Path}: {Marshal.GetPInvokeErrorMessage(error)}");
+        if (error != 0) throw Failure(file.Path, action, error);
     }
 }

@@ -1,4 +1,5 @@
 using Vmm.Core.Memory;
+using Vmm.Host;
 
 namespace Vmm.Storage;
 
@@ -9,6 +10,9 @@ namespace Vmm.Storage;
 internal interface IImageFile : IDisposable
 {
     string Name { get; }
+
+    /// <summary>The file of the host that holds just these bytes at just these places; null when there is none.</summary>
+    BlockFile? Host => null;
 
     bool IsReadOnly { get; }
 
@@ -32,6 +36,9 @@ internal interface IImageFile : IDisposable
 
     /// <summary>Makes a range read as zeros and gives its storage back if it can. False: the host cannot.</summary>
     bool TryPunchHole(ulong offset, ulong count);
+
+    /// <summary>Gives the storage of a range back if it can; it reads as zeros or as before then. False: the host cannot.</summary>
+    bool TryDiscard(ulong offset, ulong count) => TryPunchHole(offset, count);
 
     /// <summary>Makes a range read as zeros without writing them. False: the host cannot.</summary>
     bool TryZero(ulong offset, ulong count);

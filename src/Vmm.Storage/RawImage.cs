@@ -36,6 +36,10 @@ public sealed class RawImage : DiskImageBase
     public override ulong AllocatedBytes => _file.AllocatedBytes;
 
     /// <inheritdoc/>
+    public override BlockLimits Limits
+        => _file.Host is { } host ? BlockLimits.Sectors with { PhysicalBlockBytes = host.PhysicalBlockBytes } : BlockLimits.Sectors;
+
+    /// <inheritdoc/>
     public override BlockExtent Map(ulong offset, ulong count)
     {
         ulong length = _file.Length;
@@ -52,10 +56,17 @@ public sealed class RawImage : DiskImageBase
     protected override void WriteCore(ulong offset, ReadOnlySpan<IoVec> vectors, ulong count) => _file.Write(offset, vectors);
 
     /// <inheritdoc/>
+    protected override bool TryBeginTransfer(BlockRequest request)
+        => _file.Host is { } host && Engine!.TryBegin(host, request.Offset, request, this, ticket: 0);
+
+    /// <inheritdoc/>
+    protected override bool TakesTurns(BlockRequest request) => false;
+
+    /// <inheritdoc/>
     protected override void FlushCore() => _file.Flush();
 
     /// <inheritdoc/>
-    protected override void DiscardCore(ulong offset, ulong count) => _file.TryPunchHole(offset, count);
+    protected override void DiscardCore(ulong offset, ulong count) => _file.TryDiscard(offset, count);
 
     /// <inheritdoc/>
     protected override void WriteZeroesCore(ulong offset, ulong count, bool mayUnmap) => ZeroWriter.Zero(_file, offset, count, mayUnmap);

@@ -3,8 +3,8 @@ using Vmm.Core.Memory;
 namespace Vmm.Core.Backends;
 
 /// <summary>
-/// The host end of a disk: a line of bytes. Calls block until done and may come from any number of threads at once; requests
-/// that overlap while both are in flight end in either order. What fails in I/O comes back as a value; nothing here throws
+/// The host end of a disk: a line of bytes. Calls block until done, <see cref="Begin"/> apart, and may come from any number of threads
+/// at once; requests that overlap while both are in flight end in either order. What fails in I/O comes back as a value; nothing here throws
 /// because of what a guest asked. Offsets and lengths are bytes, of any alignment.
 /// </summary>
 public interface IBlockBackend : IDisposable
@@ -20,6 +20,31 @@ public interface IBlockBackend : IDisposable
 
     /// <summary>The size changed. Raised on the thread that resized, without locks held.</summary>
     event Action? Resized;
+
+    /// <summary>What the disk does best.</summary>
+    BlockLimits Limits => BlockLimits.Sectors;
+
+    /// <summary>
+    /// Begins a request, which ends with <see cref="BlockRequest.End"/>. Never waits for the storage where the disk can help it. A flush
+    /// covers the writes that had ended before it began. Dispose waits for all that was begun.
+    /// </summary>
+    void Begin(BlockRequest request) => request.End(Execute(request));
+
+    /// <summary>Says that no more requests follow for now: some may be held back until then.</summary>
+    void Submit()
+    {
+    }
+
+    /// <summary>Carries a request out before it returns.</summary>
+    BlockResult Execute(BlockRequest request) => request.Operation switch
+    {
+        BlockOperation.Read => Read(request.Offset, request.Vectors),
+        BlockOperation.Write => Write(request.Offset, request.Vectors),
+        BlockOperation.Flush => Flush(),
+        BlockOperation.Discard => Discard(request.Offset, request.Count),
+        BlockOperation.WriteZeroes => WriteZeroes(request.Offset, request.Count, request.MayUnmap),
+        _ => BlockResult.NotSupported,
+    };
 
     /// <summary>Fills the vectors from the disk; the sum of their sizes is the length.</summary>
     BlockResult Read(ulong offset, ReadOnlySpan<IoVec> vectors);

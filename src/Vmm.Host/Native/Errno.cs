@@ -36,6 +36,8 @@ internal static class Errno
     public const int ECONNREFUSED = 111;
     public const int EHOSTUNREACH = 113;
     public const int EINPROGRESS = 115;
+    public const int EDQUOT = 122;
+    public const int ECANCELED = 125;
 
     /// <summary>The symbol of an error number, or "errno 123".</summary>
     public static string Name(int errno) => errno switch
@@ -73,6 +75,8 @@ internal static class Errno
         ECONNREFUSED => "ECONNREFUSED",
         EHOSTUNREACH => "EHOSTUNREACH",
         EINPROGRESS => "EINPROGRESS",
+        EDQUOT => "EDQUOT",
+        ECANCELED => "ECANCELED",
         _ => $"errno {errno}",
     };
 }

@@ -12,11 +12,6 @@ internal static unsafe partial class Libc
     public const int FALLOC_FL_KEEP_SIZE = 1;
     public const int FALLOC_FL_PUNCH_HOLE = 2;
 
-    public const nint SYS_io_uring_setup = 425;
-
-    /// <summary>Bytes of <c>struct io_uring_params</c>.</summary>
-    public const int IoUringParamsBytes = 120;
-
     [LibraryImport(Library, EntryPoint = "getrlimit", SetLastError = true)]
     public static partial int GetRLimit(int resource, RLimit* limit);
 

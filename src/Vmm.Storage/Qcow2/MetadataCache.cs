@@ -18,6 +18,29 @@ internal sealed class MetadataCache(IImageFile file, int pageBytes, int mostPage
 
     public bool HasDirty => _dirty.Count != 0;
 
+    /// <summary>So many pages wait to be written that a look-up may soon have to write them first.</summary>
+    public bool IsCrowded => _dirty.Count > mostPages / 2;
+
+    /// <summary>Counts changes of what stands in the file.</summary>
+    public ulong FileVersion { get; private set; }
+
+    /// <summary>Whether a byte of the file can be had without reading.</summary>
+    public bool Has(ulong offset) => _pages.ContainsKey(offset & ~((ulong)pageBytes - 1));
+
+    /// <summary>Takes in a page that was read without the lock.</summary>
+    /// <param name="offset">Of its first byte.</param>
+    /// <param name="data">Its content.</param>
+    /// <param name="version"><see cref="FileVersion"/> before it was read: content from before a change is not taken.</param>
+    public void Insert(ulong offset, ReadOnlySpan<byte> data, ulong version)
+    {
+        if (FileVersion != version || _pages.ContainsKey(offset)) return;
+        MetadataPage page = Room();
+        data.CopyTo(page.Data);
+        page.Offset = offset;
+        page.WasUsed = true;
+        _pages.Add(offset, page);
+    }
+
     /// <summary>The page that holds a byte of the file.</summary>
     public MetadataPage Get(ulong offset)
     {
@@ -26,8 +49,6 @@ internal sealed class MetadataCache(IImageFile file, int pageBytes, int mostPage
         if (!_pages.TryGetValue(start, out MetadataPage? page))
         {
             page = Room();
-            // A failed read must not leave it known under its old place.
-            page.Offset = ulong.MaxValue;
             file.Read(start, page.Data);
             page.Offset = start;
             _pages.Add(start, page);
@@ -51,6 +72,7 @@ internal sealed class MetadataCache(IImageFile file, int pageBytes, int mostPage
     public void MarkDirty(MetadataPage page, bool isRefcount)
     {
         page.IsRefcount = isRefcount;
+        page.Edits++;
         if (page.IsDirty) return;
         page.IsDirty = true;
         _dirty.Add(page);
@@ -62,24 +84,56 @@ internal sealed class MetadataCache(IImageFile file, int pageBytes, int mostPage
     {
         List<MetadataPage> pages = _dirty.FindAll(p => p.IsRefcount == isRefcount);
         pages.Sort((a, b) => a.Offset.CompareTo(b.Offset));
+        FileVersion++;
         foreach (MetadataPage page in pages)
         {
             file.Write(page.Offset, page.Data);
             page.IsDirty = false;
+            page.Outdated++;
         }
 
         _dirty.RemoveAll(p => !p.IsDirty);
         return pages.Count != 0;
     }
 
+    /// <summary>The dirty pages of tables as they are now, in the order of their place.</summary>
+    public List<MetadataCopy> CopyDirtyTables()
+    {
+        List<MetadataCopy> copies = [];
+        foreach (MetadataPage page in _dirty)
+        {
+            if (!page.IsRefcount) copies.Add(new MetadataCopy(page, page.Offset, [.. page.Data], page.Edits, page.Outdated));
+        }
+
+        copies.Sort((a, b) => a.Offset.CompareTo(b.Offset));
+        return copies;
+    }
+
+    /// <summary>Writes copies, but for those that the file is ahead of. Pages that have changed since stay dirty.</summary>
+    public void WriteCopies(List<MetadataCopy> copies)
+    {
+        FileVersion++;
+        foreach (MetadataCopy copy in copies)
+        {
+            MetadataPage page = copy.Page;
+            if (page.Outdated != copy.Outdated) continue;
+            file.Write(copy.Offset, copy.Data);
+            if (page.Edits == copy.Edits) page.IsDirty = false;
+        }
+
+        _dirty.RemoveAll(p => !p.IsDirty);
+    }
+
     /// <summary>Forgets pages whose bytes were, or will be, something else.</summary>
     public void Forget(ulong offset, ulong count)
     {
+        FileVersion++;
         for (ulong at = offset & ~((ulong)pageBytes - 1); at < offset + count; at += (ulong)pageBytes)
         {
             if (!_pages.Remove(at, out MetadataPage? page)) continue;
             if (page.IsDirty) _dirty.Remove(page);
             page.IsDirty = false;
+            page.Outdated++;
             _ring.Remove(page);
         }
 
@@ -89,6 +143,8 @@ internal sealed class MetadataCache(IImageFile file, int pageBytes, int mostPage
     /// <summary>Forgets everything, dirty or not.</summary>
     public void Clear()
     {
+        FileVersion++;
+        foreach (MetadataPage page in _ring) page.Outdated++;
         _pages.Clear();
         _ring.Clear();
         _dirty.Clear();
@@ -111,6 +167,9 @@ internal sealed class MetadataCache(IImageFile file, int pageBytes, int mostPage
             }
 
             _pages.Remove(page.Offset);
+            // A failed read must not leave it known under its old place.
+            page.Offset = ulong.MaxValue;
+            page.Outdated++;
             if (_last == page) _last = null;
             return page;
         }
@@ -121,7 +180,7 @@ internal sealed class MetadataCache(IImageFile file, int pageBytes, int mostPage
 
     private MetadataPage Add()
     {
-        MetadataPage page = new(pageBytes);
+        MetadataPage page = new(pageBytes) { Offset = ulong.MaxValue };
         _ring.Add(page);
         return page;
     }

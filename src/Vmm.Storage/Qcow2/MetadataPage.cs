@@ -8,4 +8,10 @@ internal sealed class MetadataPage(int sizeBytes)
     public bool IsDirty;
     public bool IsRefcount;
     public bool WasUsed;
+
+    /// <summary>Counts changes of the content.</summary>
+    public uint Edits;
+
+    /// <summary>Counts what makes an earlier copy of the content worthless for the file: newer content was written, or it is another page now.</summary>
+    public uint Outdated;
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 
@@ -11,14 +12,13 @@ internal sealed partial class Qcow2Image
 
     protected override void ReadCore(ulong offset, ReadOnlySpan<IoVec> vectors, ulong count)
     {
-        _access.EnterReadLock();
+        int ticket = _access.Enter();
         try
         {
             IoCursor cursor = new(vectors);
             while (count != 0)
             {
-                Qcow2Run run;
-                lock (_gate) run = Lookup(offset, count);
+                Qcow2Run run = Find(offset, count);
                 ReadRun(offset, run, ref cursor);
                 offset += run.Length;
                 count -= run.Length;
@@ -26,7 +26,7 @@ internal sealed partial class Qcow2Image
         }
         finally
         {
-            _access.ExitReadLock();
+            _access.Leave(ticket);
         }
     }
 
@@ -77,6 +77,33 @@ internal sealed partial class Qcow2Image
 
         cursor.Clear(count);
     }
+
+    private Qcow2Run Find(ulong offset, ulong count)
+    {
+        Prefetch(offset);
+        lock (_gate) return Lookup(offset, count);
+    }
+
+    /// <summary>Reads the piece of the L2 table for a place of the disk into the cache, without the lock, so that nobody else waits for it.</summary>
+    private void Prefetch(ulong offset)
+    {
+        ulong page, version;
+        lock (_gate)
+        {
+            ulong table = L2TableOf(offset / _header.L2Coverage);
+            if (table == 0 || _cache.Has(EntryPlaceOf(table, offset))) return;
+            page = EntryPlaceOf(table, offset) & ~((ulong)_cache.PageBytes - 1);
+            version = _cache.FileVersion;
+        }
+
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(_cache.PageBytes);
+        Span<byte> data = buffer.AsSpan(0, _cache.PageBytes);
+        _file.Read(page, data);
+        lock (_gate) _cache.Insert(page, data, version);
+        ArrayPool<byte>.Shared.Return(buffer);
+    }
+
+    private ulong EntryPlaceOf(ulong table, ulong offset) => table + (offset % _header.L2Coverage >> _header.ClusterBits) * (_header.HasExtendedL2 ? 16UL : 8UL);
 
     /// <summary>What stands behind a range, as far as it is kept in one way and side by side.</summary>
     private Qcow2Run Lookup(ulong offset, ulong count)

@@ -114,21 +114,29 @@ internal sealed partial class Qcow2Image
     private void Change(Action change)
     {
         if (_isReadOnly) throw new ImageException($"{Name} is open for reading only");
-        _access.EnterWriteLock();
-        try
+        Alone(() =>
         {
-            lock (_gate)
+            ThrowIfBroken();
+            WriteOutAndFree();
+            change();
+            WriteOutAndFree();
+            SetDirty(false);
+        });
+    }
+
+    private void Alone(Action action)
+    {
+        lock (_flushing)
+        {
+            _access.EnterAlone();
+            try
             {
-                ThrowIfBroken();
-                WriteOutAndFree();
-                change();
-                WriteOutAndFree();
-                SetDirty(false);
+                lock (_gate) action();
             }
-        }
-        finally
-        {
-            _access.ExitWriteLock();
+            finally
+            {
+                _access.LeaveAlone();
+            }
         }
     }
 
@@ -172,6 +180,7 @@ internal sealed partial class Qcow2Image
         _header.L1Entries = (uint)table.Length;
         Volatile.Write(ref _header.SizeBytes, sizeBytes);
         _l1 = table;
+        _l1Outdated++;
         _header.WriteFields(_file);
         _file.Flush();
         if (oldBytes != 0) _refcounts.FreeLater(oldOffset, oldBytes);

@@ -41,8 +41,7 @@ internal sealed partial class Qcow2Image
             return;
         }
 
-        _access.EnterWriteLock();
-        try
+        lock (_changing)
         {
             lock (_gate)
             {
@@ -51,12 +50,10 @@ internal sealed partial class Qcow2Image
                 _file.Write(place, packed);
                 int offsetBits = 62 - (_header.ClusterBits - 8);
                 ulong sectors = (place + (ulong)packed.Length - 1) / IBlockBackend.SectorBytes - place / IBlockBackend.SectorBytes;
-                SetEntry(WritableL2(offset / _header.L2Coverage), offset, Qcow2Bits.Compressed | sectors << offsetBits | place);
+                ulong table = WritableL2(offset / _header.L2Coverage);
+                _refcounts.NoteChange();
+                SetEntry(table, offset, Qcow2Bits.Compressed | sectors << offsetBits | place);
             }
-        }
-        finally
-        {
-            _access.ExitWriteLock();
         }
     }
 
@@ -64,10 +61,11 @@ internal sealed partial class Qcow2Image
 
     private ulong WriteInPlace(ulong offset, ulong count, ref IoCursor cursor)
     {
-        _access.EnterReadLock();
+        int ticket = _access.Enter();
         try
         {
             Qcow2Run run;
+            Prefetch(offset);
             lock (_gate)
             {
                 ThrowIfBroken();
@@ -81,43 +79,75 @@ internal sealed partial class Qcow2Image
         }
         finally
         {
-            _access.ExitReadLock();
+            _access.Leave(ticket);
         }
     }
 
     private ulong WriteAllocating(ulong offset, ulong count, ref IoCursor cursor)
     {
-        _access.EnterWriteLock();
-        try
+        lock (_changing)
         {
-            lock (_gate)
+            MakeRoom();
+            int ticket = _access.Enter();
+            try
             {
-                ThrowIfBroken();
-                if (_refcounts.HasManyPending) WriteOutAndFree();
-                // Somebody else may have been here since the look that found nothing in place.
-                ulong need = ClustersToAllocate(offset, Math.Min(count, MostAllocationBytes));
-                if (need == 0) return 0;
-                ulong table = WritableL2(offset / _header.L2Coverage);
-                ulong first = _refcounts.Allocate(need, all: false, out ulong got, out bool isFresh);
-                ulong bytes = Math.Min(count, (got << _header.ClusterBits) - (offset & ClusterMask));
-                try
-                {
-                    FillNew(offset, first, got, bytes, isFresh, ref cursor);
-                }
-                catch (ImageException)
-                {
-                    _refcounts.Return(first, got);
-                    throw;
-                }
-
-                for (ulong i = 0; i < got; i++) SetEntry(table, (offset & ~ClusterMask) + (i << _header.ClusterBits), first + i << _header.ClusterBits | Qcow2Bits.Copied);
-                return bytes;
+                return AllocateAndWrite(offset, count, ref cursor);
+            }
+            finally
+            {
+                _access.Leave(ticket);
             }
         }
-        finally
+    }
+
+    /// <summary>Writes tables out before so much waits that others would have to. Under <c>_changing</c> alone.</summary>
+    private void MakeRoom()
+    {
+        bool isFull, isCrowded;
+        lock (_gate) (isFull, isCrowded) = (_refcounts.HasManyPending, _cache.IsCrowded);
+        if (!isFull && !isCrowded) return;
+        lock (_flushing)
         {
-            _access.ExitWriteLock();
+            WriteOut(isSafeAtEnd: isFull);
+            if (isFull) FreeUnreferenced();
         }
+    }
+
+    // The data is written without the lock on the tables: nobody else gives this disk clusters meanwhile, and nobody finds the new ones.
+    private ulong AllocateAndWrite(ulong offset, ulong count, ref IoCursor cursor)
+    {
+        ulong first, got;
+        bool isFresh;
+        lock (_gate)
+        {
+            ThrowIfBroken();
+            // Somebody else may have been here since the look that found nothing in place.
+            ulong need = ClustersToAllocate(offset, Math.Min(count, MostAllocationBytes));
+            if (need == 0) return 0;
+            WritableL2(offset / _header.L2Coverage);
+            first = _refcounts.Allocate(need, all: false, out got, out isFresh);
+        }
+
+        ulong bytes = Math.Min(count, (got << _header.ClusterBits) - (offset & ClusterMask));
+        try
+        {
+            FillNew(offset, first, got, bytes, isFresh, ref cursor);
+        }
+        catch (ImageException)
+        {
+            lock (_gate) _refcounts.Return(first, got);
+            throw;
+        }
+
+        lock (_gate)
+        {
+            // Now that the data is in the file, a barrier before the references makes it safe.
+            _refcounts.NoteChange();
+            ulong table = WritableL2(offset / _header.L2Coverage);
+            for (ulong i = 0; i < got; i++) SetEntry(table, (offset & ~ClusterMask) + (i << _header.ClusterBits), first + i << _header.ClusterBits | Qcow2Bits.Copied);
+        }
+
+        return bytes;
     }
 
     /// <summary>How many clusters from here on, behind one L2 table, have no place that may be written to.</summary>
@@ -151,7 +181,7 @@ internal sealed partial class Qcow2Image
         while (count != 0)
         {
             ulong onDisk = offset >= SizeBytes ? 0 : Math.Min(count, SizeBytes - offset);
-            Qcow2Run run = onDisk == 0 ? new Qcow2Run(BlockExtentKind.Zero, count, 0, 0, false) : Lookup(offset, onDisk);
+            Qcow2Run run = onDisk == 0 ? new Qcow2Run(BlockExtentKind.Zero, count, 0, 0, false) : Find(offset, onDisk);
             bool isZero = run.Kind == BlockExtentKind.Zero || (run.Kind == BlockExtentKind.Unallocated && (_backing is null || offset >= _backing.SizeBytes));
             if (isZero && isFresh)
             {
@@ -239,37 +269,42 @@ internal sealed partial class Qcow2Image
     // 0 when clusters of this image cannot be told to be zero.
     private ulong UnmapClusters(ulong offset, ulong count, bool isDiscard, bool mayUnmap)
     {
-        _access.EnterWriteLock();
-        try
+        lock (_changing)
         {
-            lock (_gate)
+            MakeRoom();
+            int ticket = _access.Enter();
+            try
             {
-                ThrowIfBroken();
-                bool needsFlag = _backing is not null;
-                if (needsFlag && _header.Version < 3) return 0;
-                ulong l1Index = offset / _header.L2Coverage;
-                if (L2TableOf(l1Index) == 0 && !needsFlag) return count;
-                if (_refcounts.HasManyPending) WriteOutAndFree();
-                ulong table = 0;
-                for (ulong at = offset; at < offset + count; at += (ulong)ClusterBytes)
-                {
-                    Qcow2Run run = Lookup(at, 1);
-                    if (run.Kind == BlockExtentKind.Zero && (run.Entry & Qcow2Bits.OffsetMask) == 0) continue;
-                    if (run.Kind == BlockExtentKind.Unallocated && (isDiscard || !needsFlag)) continue;
-                    if (table == 0) table = WritableL2(l1Index);
-                    ulong entry = needsFlag ? Qcow2Bits.Zero : 0;
-                    // What must keep its storage keeps its place.
-                    if (!mayUnmap && run.IsInPlace && _header.Version == 3) SetEntryKeeping(table, at, run.Entry | Qcow2Bits.Zero);
-                    else SetEntry(table, at, entry);
-                }
-
-                return count;
+                lock (_gate) return UnmapLocked(offset, count, isDiscard, mayUnmap);
+            }
+            finally
+            {
+                _access.Leave(ticket);
             }
         }
-        finally
+    }
+
+    private ulong UnmapLocked(ulong offset, ulong count, bool isDiscard, bool mayUnmap)
+    {
+        ThrowIfBroken();
+        bool needsFlag = _backing is not null;
+        if (needsFlag && _header.Version < 3) return 0;
+        ulong l1Index = offset / _header.L2Coverage;
+        if (L2TableOf(l1Index) == 0 && !needsFlag) return count;
+        ulong table = 0;
+        for (ulong at = offset; at < offset + count; at += (ulong)ClusterBytes)
         {
-            _access.ExitWriteLock();
+            Qcow2Run run = Lookup(at, 1);
+            if (run.Kind == BlockExtentKind.Zero && (run.Entry & Qcow2Bits.OffsetMask) == 0) continue;
+            if (run.Kind == BlockExtentKind.Unallocated && (isDiscard || !needsFlag)) continue;
+            if (table == 0) table = WritableL2(l1Index);
+            ulong entry = needsFlag ? Qcow2Bits.Zero : 0;
+            // What must keep its storage keeps its place.
+            if (!mayUnmap && run.IsInPlace && _header.Version == 3) SetEntryKeeping(table, at, run.Entry | Qcow2Bits.Zero);
+            else SetEntry(table, at, entry);
         }
+
+        return count;
     }
 
     private void WriteZeros(ulong offset, ulong count)

@@ -1,4 +1,5 @@
 using Vmm.Core.Backends;
+using Vmm.Host.Aio;
 using Vmm.Storage.Tools;
 
 namespace Vmm.Storage.Qcow2;
@@ -7,9 +8,10 @@ namespace Vmm.Storage.Qcow2;
 /// A disk in QEMU's copy-on-write format, versions 2 and 3 (qcow2 specification). This part: opening, and the state of all others.
 /// </summary>
 /// <remarks>
-/// Lock order: <c>_access</c>, then <c>_gate</c>. Readers, and writers to clusters that are theirs alone, share <c>_access</c> for as
-/// long as they do I/O; whoever changes which cluster belongs to what holds it alone. <c>_gate</c> guards the tables in memory.
-/// Order on the disk: data and refcounts, a barrier, L2 and L1 tables, a barrier, freed clusters.
+/// Lock order: <c>_changing</c>, <c>_flushing</c>, <c>_access</c>, <c>_gate</c>. Who reads or writes shares <c>_access</c> from before the
+/// look into the tables to the end of the I/O; snapshots and the like are alone in it. <c>_gate</c> guards the tables in memory and is
+/// held for no I/O of the guest. Who gives the disk other clusters holds <c>_changing</c>; a cluster that was given up is freed once the
+/// file says so and everybody who may have found it has left. Order on the disk: data and refcounts, a barrier, L2 and L1 tables, a barrier, freed clusters.
 /// </remarks>
 internal sealed partial class Qcow2Image : DiskImageBase
 {
@@ -19,7 +21,9 @@ internal sealed partial class Qcow2Image : DiskImageBase
     private readonly IImageFile _file;
     private readonly Qcow2Header _header;
     private readonly IDiskImage? _backing;
-    private readonly ReaderWriterLockSlim _access = new();
+    private readonly object _changing = new();
+    private readonly object _flushing = new();
+    private readonly SharedAccess _access = new();
     private readonly Lock _gate = new();
     private readonly MetadataCache _cache;
     private readonly HashSet<ulong> _metadata = [];
@@ -29,6 +33,7 @@ internal sealed partial class Qcow2Image : DiskImageBase
     private ulong[] _l1;
     private int _l1DirtyFrom = int.MaxValue;
     private int _l1DirtyTo = -1;
+    private uint _l1Outdated;
     private List<Qcow2Snapshot> _snapshots;
     private ulong _sectorEnd;
     private bool _isBroken;
@@ -77,6 +82,9 @@ internal sealed partial class Qcow2Image : DiskImageBase
 
     public override IDiskImage? Backing => _backing;
 
+    public override BlockLimits Limits
+        => new(_file.Host?.PhysicalBlockBytes ?? IBlockBackend.SectorBytes, (uint)_header.ClusterBytes, (uint)_header.ClusterBytes);
+
     public Qcow2Header Header => _header;
 
     public IReadOnlyList<Qcow2Snapshot> Snapshots => _snapshots;
@@ -110,7 +118,6 @@ internal sealed partial class Qcow2Image : DiskImageBase
         {
             _file.Dispose();
             _backing?.Dispose();
-            _access.Dispose();
         }
     }
 

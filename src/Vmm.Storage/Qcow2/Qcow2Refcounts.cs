@@ -20,7 +20,7 @@ internal sealed class Qcow2Refcounts
     private readonly MetadataCache _cache;
     private readonly HashSet<ulong> _metadata;
     private readonly Action _writeMetadata;
-    private readonly List<(ulong Cluster, ulong Count)> _pending = [];
+    private List<(ulong Cluster, ulong Count)> _pending = [];
     private readonly ulong _highest;
     private ulong[] _table;
     private int _dirtyFrom = int.MaxValue;
@@ -52,8 +52,19 @@ internal sealed class Qcow2Refcounts
 
     public bool HasManyPending => _pending.Count > ManyPending;
 
-    /// <summary>An allocation since the last barrier: what it will hold, and its count, must be in the file before a reference.</summary>
-    public bool NeedsBarrier { get; set; }
+    /// <summary>Counts what must be in the file before a reference to it: new counts, and the data of clusters that are new.</summary>
+    public ulong Changes { get; private set; }
+
+    /// <summary>Up to here all <see cref="Changes"/> are behind a barrier.</summary>
+    public ulong Safe { get; private set; }
+
+    public bool NeedsBarrier => Changes != Safe;
+
+    /// <summary>References to new clusters, whose data is written, are about to be made.</summary>
+    public void NoteChange() => Changes++;
+
+    /// <summary>There was a barrier after the changes up to here were in the file.</summary>
+    public void NoteBarrier(ulong changes) => Safe = Math.Max(Safe, changes);
 
     /// <summary>How often a cluster is used.</summary>
     public ulong Get(ulong cluster)
@@ -97,7 +108,7 @@ internal sealed class Qcow2Refcounts
         if (count == 0) throw ImageException.Corrupt($"{_file.Name}: cluster {cluster} is in use but counted as free");
         if (count == _highest) throw new ImageException($"{_file.Name}: refcounts of {1 << _header.RefcountOrder} bits have no room for another snapshot");
         Set(cluster, count + 1);
-        NeedsBarrier = true;
+        NoteChange();
     }
 
     /// <summary>True when <see cref="Increase"/> would have room.</summary>
@@ -137,7 +148,7 @@ internal sealed class Qcow2Refcounts
         if (_hint == start) _hint = start + got;
         isFresh = start >= _fresh;
         Reached(start + got);
-        NeedsBarrier = true;
+        NoteChange();
         return start;
     }
 
@@ -157,32 +168,62 @@ internal sealed class Qcow2Refcounts
         _hint = Math.Min(_hint, cluster);
     }
 
-    /// <summary>Frees what waits; the file holds no reference to it any more.</summary>
-    public void ApplyFrees()
+    /// <summary>Takes over what waits to be freed, for <see cref="PutBack"/> or <see cref="BeginFree"/>.</summary>
+    public List<(ulong Cluster, ulong Count)> TakePending()
     {
-        // What a failure leaves of the list is leaked, which is harmless; freed twice it would not be.
-        (ulong First, ulong Count)[] pending = [.. _pending];
-        _pending.Clear();
-        foreach ((ulong first, ulong count) in pending)
+        List<(ulong, ulong)> taken = _pending;
+        _pending = [];
+        return taken;
+    }
+
+    /// <summary>The references may be in the file still.</summary>
+    public void PutBack(List<(ulong Cluster, ulong Count)> pending) => _pending.InsertRange(0, pending);
+
+    /// <summary>Takes one reference off each cluster; the file holds it no more, and no I/O to it is under way.</summary>
+    /// <returns>The clusters whose last one it was. They are counted until <see cref="EndFree"/>, so nobody gets them before that.</returns>
+    public List<(ulong Cluster, ulong Count)> BeginFree(List<(ulong Cluster, ulong Count)> runs)
+    {
+        List<(ulong Cluster, ulong Count)> unused = [];
+        foreach ((ulong first, ulong count) in runs)
         {
-            ulong holeStart = first;
             for (ulong cluster = first; cluster < first + count; cluster++)
             {
                 ulong value = Get(cluster);
                 if (value == 0) throw ImageException.Corrupt($"{_file.Name}: cluster {cluster} was in use but counted as free");
-                Set(cluster, value - 1);
-                if (value == 1)
+                if (value > 1)
                 {
-                    _metadata.Remove(cluster);
-                    _hint = Math.Min(_hint, cluster);
+                    Set(cluster, value - 1);
                     continue;
                 }
 
-                Punch(holeStart, cluster);
-                holeStart = cluster + 1;
+                _cache.Forget(cluster << _header.ClusterBits, (ulong)_header.ClusterBytes);
+                if (unused.Count != 0 && unused[^1] is var (last, n) && last + n == cluster) unused[^1] = (last, n + 1);
+                else unused.Add((cluster, 1));
+            }
+        }
+
+        return unused;
+    }
+
+    /// <summary>Gives the storage of unused clusters back. Takes no lock.</summary>
+    public void Punch(List<(ulong Cluster, ulong Count)> unused)
+    {
+        foreach ((ulong cluster, ulong count) in unused) _file.TryPunchHole(cluster << _header.ClusterBits, count << _header.ClusterBits);
+    }
+
+    /// <summary>The clusters can be had again.</summary>
+    public void EndFree(List<(ulong Cluster, ulong Count)> unused)
+    {
+        foreach ((ulong first, ulong count) in unused)
+        {
+            for (ulong cluster = first; cluster < first + count; cluster++)
+            {
+                if (Get(cluster) != 1) throw ImageException.Corrupt($"{_file.Name}: cluster {cluster} was freed twice");
+                Set(cluster, 0);
+                _metadata.Remove(cluster);
             }
 
-            Punch(holeStart, first + count);
+            _hint = Math.Min(_hint, first);
         }
     }
 
@@ -227,7 +268,7 @@ internal sealed class Qcow2Refcounts
         _dirtyTo = Math.Max(_dirtyTo, (int)index);
         Set(self, 1);
         Reached(self + 1);
-        NeedsBarrier = true;
+        NoteChange();
     }
 
     private void Reached(ulong cluster) => _fresh = Math.Max(_fresh, cluster);
@@ -243,15 +284,6 @@ internal sealed class Qcow2Refcounts
         at = (int)(byteOffset & (ulong)(_cache.PageBytes - 1));
         bit = (int)(bits % 8);
         return _cache.Get(byteOffset);
-    }
-
-    private void Punch(ulong from, ulong to)
-    {
-        if (from >= to) return;
-        ulong offset = from << _header.ClusterBits;
-        ulong bytes = to - from << _header.ClusterBits;
-        _cache.Forget(offset, bytes);
-        _file.TryPunchHole(offset, bytes);
     }
 
     // The new table lies, behind the blocks that count it, where the old one's reach ends.

@@ -6,7 +6,8 @@ namespace Vmm.Storage.Qcow2;
 /// <summary>Tables of big-endian 64-bit numbers that are kept in memory whole.</summary>
 internal static class TableReader
 {
-    private const int SectorEntries = 64;
+    /// <summary>Entries of a sector, the unit of writing.</summary>
+    public const int SectorEntries = 64;
 
     /// <summary>Reads a table.</summary>
     public static ulong[] Read(IImageFile file, ulong offset, int entries)
