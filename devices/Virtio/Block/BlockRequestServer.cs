@@ -1,35 +1,40 @@
 using System.Buffers.Binary;
 using Vmm.Core.Backends;
-using Vmm.Core.Memory;
 using Vmm.Core.Time;
 using Vmm.Devices.Virtio.Queue;
 using static Vmm.Devices.Virtio.Block.VirtioBlockRegisters;
 
 namespace Vmm.Devices.Virtio.Block;
 
-/// <summary>Serves the requests of one queue, one after the other, on its worker.</summary>
+/// <summary>
+/// Serves one queue: its worker takes requests from the ring and begins them; they end in any order, on any thread. A batch that ends on the
+/// worker is told to the driver together.
+/// </summary>
 internal sealed class BlockRequestServer
 {
     // A range of memory that crosses from one region into another needs two vectors.
     private const int VectorsPerDescriptor = 2;
 
+    // So many may end before the driver hears of the first.
+    private const int MostUntold = 16;
+
     private readonly VirtioBlock _disk;
     private readonly IBlockBackend _backend;
     private readonly byte[] _identity;
-    private readonly int _batch;
-    private readonly IoVec[] _vectors;
+    private readonly int _queueSize;
     private readonly RateLimiter? _limiter;
     private readonly IWorker _worker;
+    private readonly object _ends = new();
+    private readonly Stack<VirtioBlockRequest> _free = new();
     private VirtQueue? _queue;
-    private VirtChain? _chain;
+    private int _begun, _workerThread, _untold;
+    private bool _isHeld;
 
-    // Counted by the worker alone; read by anyone.
     private ulong _reads, _writes, _readBytes, _writtenBytes, _flushes, _discards, _zeroed, _errors;
 
     public BlockRequestServer(VirtioBlock disk, IBlockBackend backend, VirtioBlockOptions options, byte[] identity, IWorkers workers, RateLimiter? limiter, string name)
     {
-        (_disk, _backend, _identity, _batch, _limiter) = (disk, backend, identity, options.QueueSize, limiter);
-        _vectors = new IoVec[VectorsPerDescriptor * options.QueueSize];
+        (_disk, _backend, _identity, _queueSize, _limiter) = (disk, backend, identity, options.QueueSize, limiter);
         _worker = workers.Create(name, Serve);
     }
 
@@ -44,133 +49,244 @@ internal sealed class BlockRequestServer
 
     public void Wake() => _worker.Wake();
 
-    public void End() => _worker.Dispose();
+    /// <summary>Takes nothing more from the ring, and waits until nothing is under way.</summary>
+    public void Hold()
+    {
+        Volatile.Write(ref _isHeld, true);
+        lock (_ends)
+        {
+            while (_begun != 0) Monitor.Wait(_ends);
+        }
+    }
+
+    /// <summary>Goes on.</summary>
+    public void Release()
+    {
+        Volatile.Write(ref _isHeld, false);
+        _worker.Wake();
+    }
+
+    /// <summary>Ends the worker. What it has begun ends first: the kernel cancels what a thread began that is gone.</summary>
+    public void End()
+    {
+        Hold();
+        _worker.Dispose();
+    }
+
+    /// <summary>A request that was begun has ended, or one part of it.</summary>
+    public void Ended(VirtioBlockRequest request, BlockResult result)
+    {
+        bool wasFlush = request.Operation == BlockOperation.Flush;
+        if (request.Operation == BlockOperation.Read) request.Chain.MarkWritten(0, request.Count);
+        if (result == BlockResult.Ok && !wasFlush)
+        {
+            if (request.NextRange != 0 && request.NextRange < request.Chain.ReadableBytes)
+            {
+                if (TryBeginRange(request) is { } refusal) Finish(request, refusal);
+                return;
+            }
+
+            if (request.MustSettle)
+            {
+                request.Operation = BlockOperation.Flush;
+                _backend.Begin(request);
+                return;
+            }
+        }
+
+        if (result == BlockResult.Ok) CountDone(request);
+        Finish(request, StatusOf(result), result == BlockResult.Ok && request.Type == VIRTIO_BLK_T_IN ? request.Count : 0);
+    }
 
     private void Serve()
     {
         if (Volatile.Read(ref _queue) is not { } queue) return;
-        VirtChain chain = _chain ??= queue.NewChain();
-        for (int served = 0; served < _batch; served++)
-        {
-            // What the limit holds back stays in the ring, so that nothing is under way meanwhile: a reset need not wait.
-            if (_limiter is not null && !_limiter.MayPass()) return;
-            if (!queue.TryPop(chain)) return;
-            ServeOne(queue, chain);
-        }
-
-        // There may be more; whoever wants to stop this worker comes first.
-        _worker.Wake();
+        Volatile.Write(ref _workerThread, Environment.CurrentManagedThreadId);
+        bool mayBeMore = TakeBatch(queue);
+        Volatile.Write(ref _workerThread, 0);
+        _backend.Submit();
+        Tell(queue);
+        // Whoever wants to stop this worker comes first.
+        if (mayBeMore) _worker.Wake();
     }
 
-    private void ServeOne(VirtQueue queue, VirtChain chain)
+    private bool TakeBatch(VirtQueue queue)
     {
+        for (int served = 0; served < _queueSize; served++)
+        {
+            // What the limit holds back stays in the ring, so that nothing is under way meanwhile: a reset need not wait.
+            if (_limiter is not null && !_limiter.MayPass()) return false;
+            VirtioBlockRequest request = Rent(queue);
+            if (Volatile.Read(ref _isHeld) || !queue.TryPop(request.Chain))
+            {
+                Return(request);
+                return false;
+            }
+
+            Start(request);
+        }
+
+        return true;
+    }
+
+    private void Start(VirtioBlockRequest request)
+    {
+        VirtChain chain = request.Chain;
         Span<byte> header = stackalloc byte[HeaderBytes];
         if (chain.WritableBytes == 0 || !chain.TryRead(0, header))
         {
-            queue.Break($"a request has {chain.ReadableBytes} bytes to read and {chain.WritableBytes} to write");
-            queue.Push(chain, 0);
+            request.Queue!.Break($"a request has {chain.ReadableBytes} bytes to read and {chain.WritableBytes} to write");
+            request.Queue.Push(chain, 0);
+            Return(request);
             return;
         }
 
-        uint type = BinaryPrimitives.ReadUInt32LittleEndian(header);
+        uint type = request.Type = BinaryPrimitives.ReadUInt32LittleEndian(header);
         ulong sector = BinaryPrimitives.ReadUInt64LittleEndian(header[8..]);
+        (request.NextRange, request.MustSettle) = (0, !_disk.IsWriteback && type is VIRTIO_BLK_T_OUT or VIRTIO_BLK_T_WRITE_ZEROES);
         _limiter?.Charge(0);
-        ulong written = 0;
-        VirtioBlockStatus status = type switch
+        VirtioBlockStatus? refusal = type switch
         {
-            VIRTIO_BLK_T_IN => Read(chain, sector, out written),
-            VIRTIO_BLK_T_OUT => Write(chain, sector),
-            VIRTIO_BLK_T_FLUSH => Flush(),
-            VIRTIO_BLK_T_GET_ID => Identify(chain, out written),
-            VIRTIO_BLK_T_DISCARD => Ranges(chain, isDiscard: true),
-            VIRTIO_BLK_T_WRITE_ZEROES => Ranges(chain, isDiscard: false),
+            VIRTIO_BLK_T_IN => TryBeginRead(request, sector),
+            VIRTIO_BLK_T_OUT => TryBeginWrite(request, sector),
+            VIRTIO_BLK_T_FLUSH => BeginFlush(request),
+            VIRTIO_BLK_T_DISCARD or VIRTIO_BLK_T_WRITE_ZEROES => TryBeginRanges(request),
+            VIRTIO_BLK_T_GET_ID => null,
             _ => VirtioBlockStatus.VIRTIO_BLK_S_UNSUPP,
         };
-        if (status == VirtioBlockStatus.VIRTIO_BLK_S_IOERR) Count(ref _errors, 1);
-        ulong statusAt = chain.WritableBytes - 1;
-        chain.TryWrite(statusAt, [(byte)status]);
-        // The used length counts from the start and without gaps, so the status counts only when all before it was written.
-        queue.Push(chain, (uint)Math.Min(written == statusAt ? written + 1 : written, uint.MaxValue));
-        queue.Signal();
+        if (refusal is { } status) Finish(request, status);
+        else if (type == VIRTIO_BLK_T_GET_ID) Identify(request);
     }
 
-    private VirtioBlockStatus Read(VirtChain chain, ulong sector, out ulong written)
+    private VirtioBlockStatus? TryBeginRead(VirtioBlockRequest request, ulong sector)
     {
-        written = 0;
-        ulong count = chain.WritableBytes - 1;
-        if (!TryLocate(sector, count, out ulong offset) || !chain.TryPinWritable(0, count, _vectors, out int vectors)) return VirtioBlockStatus.VIRTIO_BLK_S_IOERR;
-        _limiter?.Charge(count, 0);
-        BlockResult result = _backend.Read(offset, _vectors.AsSpan(0, vectors));
-        // A read that failed may have written, too.
-        chain.MarkWritten(0, count);
-        if (result != BlockResult.Ok) return StatusOf(result);
-        written = count;
-        Count(ref _reads, 1);
-        Count(ref _readBytes, count);
-        return VirtioBlockStatus.VIRTIO_BLK_S_OK;
+        ulong count = request.Chain.WritableBytes - 1;
+        if (!TryLocate(sector, count, out ulong offset) || !request.Chain.TryPinWritable(0, count, request.VectorRoom, out int vectors)) return VirtioBlockStatus.VIRTIO_BLK_S_IOERR;
+        Begin(request, BlockOperation.Read, offset, count, vectors);
+        return null;
     }
 
-    private VirtioBlockStatus Write(VirtChain chain, ulong sector)
+    private VirtioBlockStatus? TryBeginWrite(VirtioBlockRequest request, ulong sector)
     {
-        ulong count = chain.ReadableBytes - HeaderBytes;
-        if (_disk.IsReadOnly || !TryLocate(sector, count, out ulong offset) || !chain.TryPinReadable(HeaderBytes, count, _vectors, out int vectors))
+        ulong count = request.Chain.ReadableBytes - HeaderBytes;
+        if (_disk.IsReadOnly || !TryLocate(sector, count, out ulong offset) || !request.Chain.TryPinReadable(HeaderBytes, count, request.VectorRoom, out int vectors))
             return VirtioBlockStatus.VIRTIO_BLK_S_IOERR;
+        Begin(request, BlockOperation.Write, offset, count, vectors);
+        return null;
+    }
+
+    private void Begin(VirtioBlockRequest request, BlockOperation operation, ulong offset, ulong count, int vectors)
+    {
         _limiter?.Charge(count, 0);
-        VirtioBlockStatus status = Settle(_backend.Write(offset, _vectors.AsSpan(0, vectors)));
-        if (status != VirtioBlockStatus.VIRTIO_BLK_S_OK) return status;
-        Count(ref _writes, 1);
-        Count(ref _writtenBytes, count);
-        return status;
+        (request.Operation, request.Offset, request.Count, request.VectorCount) = (operation, offset, count, vectors);
+        _backend.Begin(request);
     }
 
-    private VirtioBlockStatus Flush()
+    private VirtioBlockStatus? BeginFlush(VirtioBlockRequest request)
     {
-        VirtioBlockStatus status = StatusOf(_backend.Flush());
-        if (status == VirtioBlockStatus.VIRTIO_BLK_S_OK) Count(ref _flushes, 1);
-        return status;
+        request.Operation = BlockOperation.Flush;
+        _backend.Begin(request);
+        return null;
     }
 
-    private VirtioBlockStatus Identify(VirtChain chain, out ulong written)
+    private VirtioBlockStatus? TryBeginRanges(VirtioBlockRequest request)
     {
-        int count = (int)Math.Min(chain.WritableBytes - 1, VIRTIO_BLK_ID_BYTES);
-        chain.TryWrite(0, _identity.AsSpan(0, count));
-        written = (ulong)count;
-        return VirtioBlockStatus.VIRTIO_BLK_S_OK;
-    }
-
-    private VirtioBlockStatus Ranges(VirtChain chain, bool isDiscard)
-    {
-        ulong bytes = chain.ReadableBytes - HeaderBytes;
-        if (!_disk.HasRanges) return VirtioBlockStatus.VIRTIO_BLK_S_UNSUPP;
+        ulong bytes = request.Chain.ReadableBytes - HeaderBytes;
+        if (request.Type == VIRTIO_BLK_T_DISCARD ? !_disk.HasDiscard : _disk.IsReadOnly) return VirtioBlockStatus.VIRTIO_BLK_S_UNSUPP;
         if (bytes == 0 || bytes % RangeBytes != 0 || bytes / RangeBytes > VirtioBlock.MaxRanges) return VirtioBlockStatus.VIRTIO_BLK_S_IOERR;
         // Each range is work of its own; the request itself is counted already.
         _limiter?.Charge(0, bytes / RangeBytes - 1);
-        Span<byte> range = stackalloc byte[RangeBytes];
-        for (ulong at = HeaderBytes; at < chain.ReadableBytes; at += RangeBytes)
-        {
-            if (!chain.TryRead(at, range)) return VirtioBlockStatus.VIRTIO_BLK_S_IOERR;
-            VirtioBlockStatus status = ServeRange(range, isDiscard);
-            if (status != VirtioBlockStatus.VIRTIO_BLK_S_OK) return status;
-        }
-
-        return VirtioBlockStatus.VIRTIO_BLK_S_OK;
+        request.NextRange = HeaderBytes;
+        return TryBeginRange(request);
     }
 
-    private VirtioBlockStatus ServeRange(ReadOnlySpan<byte> range, bool isDiscard)
+    private VirtioBlockStatus? TryBeginRange(VirtioBlockRequest request)
     {
+        Span<byte> range = stackalloc byte[RangeBytes];
+        if (!request.Chain.TryRead(request.NextRange, range)) return VirtioBlockStatus.VIRTIO_BLK_S_IOERR;
+        request.NextRange += RangeBytes;
+        bool isDiscard = request.Type == VIRTIO_BLK_T_DISCARD;
         ulong sector = BinaryPrimitives.ReadUInt64LittleEndian(range);
         uint sectors = BinaryPrimitives.ReadUInt32LittleEndian(range[8..]);
         uint flags = BinaryPrimitives.ReadUInt32LittleEndian(range[12..]);
         if ((flags & (isDiscard ? uint.MaxValue : ~VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP)) != 0) return VirtioBlockStatus.VIRTIO_BLK_S_UNSUPP;
         ulong count = (ulong)sectors * IBlockBackend.SectorBytes;
         if (sectors > VirtioBlock.MaxRangeSectors || !TryLocate(sector, count, out ulong offset)) return VirtioBlockStatus.VIRTIO_BLK_S_IOERR;
-        VirtioBlockStatus status = isDiscard ? StatusOf(_backend.Discard(offset, count)) : Settle(_backend.WriteZeroes(offset, count, flags != 0));
-        if (status == VirtioBlockStatus.VIRTIO_BLK_S_OK) Count(ref isDiscard ? ref _discards : ref _zeroed, 1);
-        return status;
+        (request.Operation, request.Offset, request.Count) = (isDiscard ? BlockOperation.Discard : BlockOperation.WriteZeroes, offset, count);
+        (request.VectorCount, request.MayUnmap) = (0, flags != 0 && _disk.HasDiscard);
+        _backend.Begin(request);
+        return null;
     }
 
-    /// <summary>Without a write-back cache what is written is safe when the request is done (§5.2.6.2).</summary>
-    private VirtioBlockStatus Settle(BlockResult result) => StatusOf(result == BlockResult.Ok && !_disk.IsWriteback ? _backend.Flush() : result);
+    private void Identify(VirtioBlockRequest request)
+    {
+        int count = (int)Math.Min(request.Chain.WritableBytes - 1, VIRTIO_BLK_ID_BYTES);
+        request.Chain.TryWrite(0, _identity.AsSpan(0, count));
+        Finish(request, VirtioBlockStatus.VIRTIO_BLK_S_OK, (ulong)count);
+    }
+
+    private void CountDone(VirtioBlockRequest request)
+    {
+        switch (request.Type)
+        {
+            case VIRTIO_BLK_T_IN:
+                Interlocked.Increment(ref _reads);
+                Interlocked.Add(ref _readBytes, request.Count);
+                break;
+            case VIRTIO_BLK_T_OUT:
+                Interlocked.Increment(ref _writes);
+                Interlocked.Add(ref _writtenBytes, request.Count);
+                break;
+            case VIRTIO_BLK_T_FLUSH:
+                Interlocked.Increment(ref _flushes);
+                break;
+            default:
+                ulong ranges = (request.NextRange - HeaderBytes) / RangeBytes;
+                Interlocked.Add(ref request.Type == VIRTIO_BLK_T_DISCARD ? ref _discards : ref _zeroed, ranges);
+                break;
+        }
+    }
+
+    private void Finish(VirtioBlockRequest request, VirtioBlockStatus status, ulong written = 0)
+    {
+        (VirtChain chain, VirtQueue queue) = (request.Chain, request.Queue!);
+        if (status == VirtioBlockStatus.VIRTIO_BLK_S_IOERR) Interlocked.Increment(ref _errors);
+        ulong statusAt = chain.WritableBytes - 1;
+        chain.TryWrite(statusAt, [(byte)status]);
+        // The used length counts from the start and without gaps, so the status counts only when all before it was written.
+        queue.Push(chain, (uint)Math.Min(written == statusAt ? written + 1 : written, uint.MaxValue));
+        bool isOnWorker = Volatile.Read(ref _workerThread) == Environment.CurrentManagedThreadId;
+        if (!isOnWorker) queue.Signal();
+        else if (++_untold >= MostUntold) Tell(queue);
+        Return(request);
+    }
+
+    private void Tell(VirtQueue queue)
+    {
+        if (_untold == 0) return;
+        _untold = 0;
+        queue.Signal();
+    }
+
+    private VirtioBlockRequest Rent(VirtQueue queue)
+    {
+        lock (_ends)
+        {
+            _begun++;
+            if (!_free.TryPop(out VirtioBlockRequest? request)) request = new VirtioBlockRequest(this, queue.NewChain(), VectorsPerDescriptor * _queueSize);
+            request.Queue = queue;
+            return request;
+        }
+    }
+
+    private void Return(VirtioBlockRequest request)
+    {
+        lock (_ends)
+        {
+            _free.Push(request);
+            if (--_begun == 0) Monitor.PulseAll(_ends);
+        }
+    }
 
     private bool TryLocate(ulong sector, ulong count, out ulong offset)
     {
@@ -186,6 +302,4 @@ internal sealed class BlockRequestServer
         BlockResult.NotSupported => VirtioBlockStatus.VIRTIO_BLK_S_UNSUPP,
         _ => VirtioBlockStatus.VIRTIO_BLK_S_IOERR,
     };
-
-    private static void Count(ref ulong counter, ulong by) => Volatile.Write(ref counter, counter + by);
 }

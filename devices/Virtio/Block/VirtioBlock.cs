@@ -29,6 +29,7 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
     private readonly BlockRequestServer[] _servers;
     private readonly ushort[] _queueSizes;
     private VirtioActivation? _activation;
+    private readonly bool _isWriteThrough;
     private bool _isWriteback = true;
 
     /// <param name="backend">The disk. Stays the caller's.</param>
@@ -46,6 +47,8 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
             throw new ArgumentException($"a serial number has at most {VIRTIO_BLK_ID_BYTES} ASCII characters", nameof(options));
         _backend = backend;
         IsReadOnly = backend.IsReadOnly;
+        HasDiscard = options.HasDiscard && !IsReadOnly;
+        _isWriteThrough = options.IsWriteThrough;
         byte[] identity = new byte[VIRTIO_BLK_ID_BYTES];
         Encoding.ASCII.GetBytes(options.Serial, identity);
         _queueSizes = new ushort[options.QueueCount];
@@ -65,9 +68,11 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
     public uint PciClass => OtherMassStorage;
 
     /// <inheritdoc/>
-    public ulong OfferedFeatures => VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE
+    public ulong OfferedFeatures => VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_TOPOLOGY
+        | (_isWriteThrough ? 0 : VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE)
         | (_servers.Length > 1 ? VIRTIO_BLK_F_MQ : 0)
-        | (IsReadOnly ? VIRTIO_BLK_F_RO : VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES);
+        | (IsReadOnly ? VIRTIO_BLK_F_RO : VIRTIO_BLK_F_WRITE_ZEROES)
+        | (HasDiscard ? VIRTIO_BLK_F_DISCARD : 0);
 
     /// <inheritdoc/>
     public ReadOnlySpan<ushort> QueueSizes => _queueSizes;
@@ -95,8 +100,8 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
     /// <summary>No request changes the content.</summary>
     internal bool IsReadOnly { get; }
 
-    /// <summary>Whether ranges can be discarded and zeroed.</summary>
-    internal bool HasRanges => !IsReadOnly;
+    /// <summary>Whether storage can be given back.</summary>
+    internal bool HasDiscard { get; }
 
     /// <summary>Whether writes are safe only after a flush: the driver knows of flushes and has not chosen otherwise.</summary>
     internal bool IsWriteback => Volatile.Read(ref _isWriteback) && Volatile.Read(ref _activation) is { } activation && activation.Has(VIRTIO_BLK_F_FLUSH);
@@ -109,16 +114,21 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
         BinaryPrimitives.WriteUInt64LittleEndian(config[Capacity..], _backend.SizeBytes / IBlockBackend.SectorBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(config[SegMax..], (uint)(_queueSizes[0] - FramingDescriptors));
         BinaryPrimitives.WriteUInt32LittleEndian(config[BlkSize..], IBlockBackend.SectorBytes);
-        config[Writeback] = (byte)(_isWriteback ? 1 : 0);
+        WriteTopology(config);
+        config[Writeback] = (byte)(_isWriteback && !_isWriteThrough ? 1 : 0);
         BinaryPrimitives.WriteUInt16LittleEndian(config[NumQueues..], (ushort)_servers.Length);
-        if (HasRanges)
+        if (HasDiscard)
         {
             BinaryPrimitives.WriteUInt32LittleEndian(config[MaxDiscardSectors..], MaxRangeSectors);
             BinaryPrimitives.WriteUInt32LittleEndian(config[MaxDiscardSeg..], MaxRanges);
-            BinaryPrimitives.WriteUInt32LittleEndian(config[DiscardSectorAlignment..], 1);
+            BinaryPrimitives.WriteUInt32LittleEndian(config[DiscardSectorAlignment..], _backend.Limits.DiscardBytes / IBlockBackend.SectorBytes);
+        }
+
+        if (!IsReadOnly)
+        {
             BinaryPrimitives.WriteUInt32LittleEndian(config[MaxWriteZeroesSectors..], MaxRangeSectors);
             BinaryPrimitives.WriteUInt32LittleEndian(config[MaxWriteZeroesSeg..], MaxRanges);
-            config[WriteZeroesMayUnmap] = 1;
+            config[WriteZeroesMayUnmap] = (byte)(HasDiscard ? 1 : 0);
         }
 
         config.Slice((int)offset, data.Length).CopyTo(data);
@@ -157,11 +167,33 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
         _isWriteback = state.IsWriteback;
     }
 
-    /// <summary>Waits for the request that is under way in each queue.</summary>
+    /// <summary>Takes no more requests and waits for those under way, for a state at rest. Not while the worker is to be pumped by the caller.</summary>
+    public void Hold()
+    {
+        foreach (BlockRequestServer server in _servers) server.Hold();
+    }
+
+    /// <summary>Goes on after <see cref="Hold"/>.</summary>
+    public void Release()
+    {
+        foreach (BlockRequestServer server in _servers) server.Release();
+    }
+
+    /// <summary>Waits for the requests that are under way.</summary>
     public void Dispose()
     {
         _backend.Resized -= OnResized;
         foreach (BlockRequestServer server in _servers) server.End();
+    }
+
+    // In logical blocks, which are sectors (§5.2.4).
+    private void WriteTopology(Span<byte> config)
+    {
+        BlockLimits limits = _backend.Limits;
+        uint physical = limits.PhysicalBlockBytes / IBlockBackend.SectorBytes;
+        config[PhysicalBlockExp] = (byte)BitOperations.Log2(physical);
+        BinaryPrimitives.WriteUInt16LittleEndian(config[MinIoSize..], (ushort)physical);
+        BinaryPrimitives.WriteUInt32LittleEndian(config[OptIoSize..], limits.OptimalIoBytes / IBlockBackend.SectorBytes);
     }
 
     private void WakeAll()

@@ -11,4 +11,10 @@ public sealed record VirtioBlockOptions
 
     /// <summary>Entries of a queue: a power of two from 4 to 1024.</summary>
     public ushort QueueSize { get; init; } = 256;
+
+    /// <summary>The guest can give storage back.</summary>
+    public bool HasDiscard { get; init; } = true;
+
+    /// <summary>Every write is safe when it ends; the guest is offered no cache and no flush.</summary>
+    public bool IsWriteThrough { get; init; }
 }

@@ -7,6 +7,7 @@ internal static class VirtioBlockRegisters
     public const ulong VIRTIO_BLK_F_RO = 1UL << 5;
     public const ulong VIRTIO_BLK_F_BLK_SIZE = 1UL << 6;
     public const ulong VIRTIO_BLK_F_FLUSH = 1UL << 9;
+    public const ulong VIRTIO_BLK_F_TOPOLOGY = 1UL << 10;
     public const ulong VIRTIO_BLK_F_CONFIG_WCE = 1UL << 11;
     public const ulong VIRTIO_BLK_F_MQ = 1UL << 12;
     public const ulong VIRTIO_BLK_F_DISCARD = 1UL << 13;
@@ -29,6 +30,9 @@ internal static class VirtioBlockRegisters
     public const int Capacity = 0;
     public const int SegMax = 12;
     public const int BlkSize = 20;
+    public const int PhysicalBlockExp = 24;
+    public const int MinIoSize = 26;
+    public const int OptIoSize = 28;
     public const int Writeback = 32;
     public const int NumQueues = 34;
     public const int MaxDiscardSectors = 36;
