@@ -82,7 +82,7 @@ public static class DiskImages
 
     private static IDiskImage Open(string path, ImageFormat format, ImageOpenOptions options, List<(ulong, ulong)> chain)
     {
-        BlockFile host = BlockFile.Open(path, options.ReadOnly, options.IgnoreLocks);
+        BlockFile host = BlockFile.Open(path, options.ReadOnly, options.IgnoreLocks, options.Direct);
         HostImageFile file = new(host, options.IgnoreFlush);
         return Guard<IDiskImage>(file, () =>
         {

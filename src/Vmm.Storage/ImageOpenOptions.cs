@@ -11,6 +11,9 @@ public sealed record ImageOpenOptions
     /// <summary>Open although others use it. Only for looking.</summary>
     public bool IgnoreLocks { get; init; }
 
+    /// <summary>Pass the host's page cache by (O_DIRECT), here and in backing files.</summary>
+    public bool Direct { get; init; }
+
     /// <summary>Let nothing wait for the disk, for images that are not kept if the work is cut off.</summary>
     public bool IgnoreFlush { get; init; }
 }

@@ -9,10 +9,12 @@ namespace Vmm.Storage.Tests;
 /// </summary>
 internal sealed class RecordingFile(byte[] start) : IImageFile
 {
-    private const ulong MostBytes = 64 << 20;
-
+    private readonly Lock _gate = new();
     private readonly List<Change> _changes = [];
     private byte[] _content = [.. start];
+
+    /// <summary>Where the disk below it is full.</summary>
+    public ulong MostBytes { get; init; } = 64 << 20;
 
     public string Name => "recorded";
 
@@ -22,7 +24,14 @@ internal sealed class RecordingFile(byte[] start) : IImageFile
 
     public ulong AllocatedBytes => Length;
 
-    public int Changes => _changes.Count;
+    /// <summary>So many changes have been made: a moment in its life.</summary>
+    public int Changes
+    {
+        get
+        {
+            lock (_gate) return _changes.Count;
+        }
+    }
 
     public byte[] Content => _content;
 
@@ -44,7 +53,10 @@ internal sealed class RecordingFile(byte[] start) : IImageFile
     public void Read(ulong offset, Span<byte> data)
     {
         data.Clear();
-        if (offset < Length) _content.AsSpan((int)offset, (int)Math.Min((ulong)data.Length, Length - offset)).CopyTo(data);
+        lock (_gate)
+        {
+            if (offset < Length) _content.AsSpan((int)offset, (int)Math.Min((ulong)data.Length, Length - offset)).CopyTo(data);
+        }
     }
 
     public void Read(ulong offset, ReadOnlySpan<IoVec> vectors)
@@ -57,7 +69,7 @@ internal sealed class RecordingFile(byte[] start) : IImageFile
 
     public void Write(ulong offset, ReadOnlySpan<byte> data)
     {
-        if (offset > MostBytes) throw new ImageException(BlockResult.NoSpace, "the disk is full");
+        if (offset + (ulong)data.Length > MostBytes) throw new ImageException(BlockResult.NoSpace, "the disk is full");
         Make(new Change((int)offset, data.ToArray(), -1, false));
     }
 
@@ -106,8 +118,11 @@ internal sealed class RecordingFile(byte[] start) : IImageFile
 
     private void Make(Change change)
     {
-        _changes.Add(change);
-        Apply(ref _content, change);
+        lock (_gate)
+        {
+            _changes.Add(change);
+            Apply(ref _content, change);
+        }
     }
 
     private sealed record Change(int Offset, byte[] Data, int Length, bool IsFlush);
