@@ -7,6 +7,7 @@ namespace Vmm.Host.Native;
 internal static unsafe partial class Libc
 {
     public const int FALLOC_FL_ZERO_RANGE = 0x10;
+    public const int SEEK_SET = 0;
     public const int SEEK_END = 2;
     public const int SEEK_DATA = 3;
     public const int SEEK_HOLE = 4;
