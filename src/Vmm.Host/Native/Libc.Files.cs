@@ -8,14 +8,12 @@ internal static unsafe partial class Libc
     public const int O_ACCMODE = 3;
     public const int O_DSYNC = 0x1000;
     public const int O_DIRECTORY = 0x10000;
-    public const int O_NOFOLLOW = 0x20000;
     public const int O_SYNC = 0x101000;
     public const int O_PATH = 0x200000;
 
     public const int AT_SYMLINK_NOFOLLOW = 0x100;
     public const int AT_REMOVEDIR = 0x200;
     public const int AT_SYMLINK_FOLLOW = 0x400;
-    public const int AT_EMPTY_PATH = 0x1000;
 
     public const ulong RESOLVE_NO_MAGICLINKS = 2;
     public const ulong RESOLVE_NO_SYMLINKS = 4;
