@@ -2,33 +2,41 @@ using Vmm.Core.Backends;
 
 namespace Vmm.Host;
 
-/// <summary>A thread of its own for each piece of work.</summary>
+/// <summary>
+/// A thread of its own for each piece of work, asleep on an eventfd: a doorbell in the kernel wakes it without another thread in between.
+/// </summary>
 public sealed class ThreadWorkers : IWorkers
 {
     /// <inheritdoc/>
+    /// <exception cref="LinuxException">No descriptor is free.</exception>
     public IWorker Create(string name, Action work) => new Worker(name, work);
 
     private sealed class Worker : IWorker
     {
-        private readonly object _gate = new();
+        private readonly Lock _gate = new();
+        private readonly EventFd _wakes = EventFd.NewBlocking();
         private readonly Action _work;
         private readonly Thread _thread;
-        private bool _isAwake;
-        private bool _isDisposed;
+        private int _isAwake;
+        private volatile bool _isDisposed;
 
         public Worker(string name, Action work)
         {
             _work = work;
+            WakeDescriptor = _wakes.Fd;
             _thread = new Thread(Loop) { Name = name, IsBackground = true };
             _thread.Start();
         }
 
+        public int WakeDescriptor { get; }
+
         public void Wake()
         {
+            // A worker that is awake looks at the flag before it sleeps; so does one that wakes itself.
+            if (Interlocked.Exchange(ref _isAwake, 1) != 0 || Thread.CurrentThread == _thread) return;
             lock (_gate)
             {
-                _isAwake = true;
-                Monitor.Pulse(_gate);
+                if (!_isDisposed) _wakes.Signal();
             }
         }
 
@@ -36,8 +44,11 @@ public sealed class ThreadWorkers : IWorkers
         {
             lock (_gate)
             {
-                _isDisposed = true;
-                Monitor.Pulse(_gate);
+                if (!_isDisposed)
+                {
+                    _isDisposed = true;
+                    _wakes.Signal();
+                }
             }
 
             if (Thread.CurrentThread != _thread) _thread.Join();
@@ -47,15 +58,15 @@ public sealed class ThreadWorkers : IWorkers
         {
             while (true)
             {
-                lock (_gate)
-                {
-                    while (!_isAwake && !_isDisposed) Monitor.Wait(_gate);
-                    if (_isDisposed) return;
-                    _isAwake = false;
-                }
-
+                if (Volatile.Read(ref _isAwake) == 0) _wakes.Wait();
+                if (_isDisposed) break;
+                // Before the work, so that a wake in the middle of it is another one.
+                Interlocked.Exchange(ref _isAwake, 0);
                 _work();
             }
+
+            // Whoever signals holds the lock.
+            lock (_gate) _wakes.Dispose();
         }
     }
 }

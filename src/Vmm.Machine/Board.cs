@@ -4,6 +4,7 @@ using Vmm.Core.Hypervisor;
 using Vmm.Core.Memory;
 using Vmm.Host;
 using Vmm.Machine.Build;
+using Vmm.Machine.Devices;
 
 namespace Vmm.Machine;
 
@@ -43,6 +44,9 @@ internal sealed class Board : IMachineControl, IDisposable
 
     /// <summary>Who does the work of devices.</summary>
     public IWorkers Workers { get; } = new ThreadWorkers();
+
+    /// <summary>The virtio devices' way to the guest.</summary>
+    public VirtioTransports Virtio { get; set; } = VirtioTransports.None;
 
     /// <summary>The PCI bus with the devices on it.</summary>
     public PciHost? Pci { get; set; }
@@ -95,14 +99,19 @@ internal sealed class Board : IMachineControl, IDisposable
     public void Resume()
     {
         Clock.Resume();
+        Virtio.Release();
         foreach (VcpuThread vcpu in _vcpus) vcpu.Resume();
     }
 
-    /// <summary>Stops the guest, then time. When this returns, no vCPU runs and no timer is under way.</summary>
+    /// <summary>
+    /// Stops the guest, then its devices, then time. When this returns, no vCPU runs, no timer is under way, and no virtio device has a
+    /// request out (but one whose host does not answer).
+    /// </summary>
     public void Pause()
     {
         foreach (VcpuThread vcpu in _vcpus) vcpu.Park();
         foreach (VcpuThread vcpu in _vcpus) vcpu.WaitParked();
+        Virtio.Hold();
         Clock.Pause();
         Loop.Invoke(() => { });
     }

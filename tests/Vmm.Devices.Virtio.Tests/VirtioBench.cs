@@ -15,7 +15,12 @@ internal sealed class VirtioBench : IDisposable
 
     private readonly TestMemory _test = new(MemoryBytes);
 
-    public VirtioBench(Func<PumpedWorkers, IVirtioDevice> device)
+    public VirtioBench(Func<PumpedWorkers, IVirtioDevice> device) : this(device, pumps: true) { }
+
+    /// <summary>A bench whose device has workers of its own.</summary>
+    public VirtioBench(Func<IVirtioDevice> device) : this(_ => device(), pumps: false) { }
+
+    private VirtioBench(Func<PumpedWorkers, IVirtioDevice> device, bool pumps)
     {
         Bus = new PciRootBus(Guest.Ports, Guest.Mmio, new PciWindows { Memory32 = new PciWindow(Window, 0x1000_0000) }, Links, Msi);
         new PciHostBridge(Bus, new ResetStub()).AttachTo(Guest.Ports, Guest.Mmio, null);
@@ -24,7 +29,7 @@ internal sealed class VirtioBench : IDisposable
         Bus.PlaceBars();
         Config = new PciDriver(Guest, Slot);
         Config.Command(6);
-        Driver = new VirtioDriver(Guest, Config, Memory, Heap) { Pump = () => Workers.Run() };
+        Driver = new VirtioDriver(Guest, Config, Memory, Heap) { Pump = pumps ? () => Workers.Run() : () => { } };
     }
 
     public GuestDriver Guest { get; } = new();

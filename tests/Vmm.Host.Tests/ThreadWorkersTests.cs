@@ -44,6 +44,49 @@ public class ThreadWorkersTests
     }
 
     [Fact]
+    public void WakeDescriptor_Signalled_WakesEachTime()
+    {
+        using AutoResetEvent ran = new(false);
+        using IWorker worker = new ThreadWorkers().Create("test worker", () => ran.Set());
+        for (int i = 0; i < 100; i++)
+        {
+            EventFd.SignalDescriptor(worker.WakeDescriptor);
+            Assert.True(ran.WaitOne(Patience));
+        }
+    }
+
+    [Fact]
+    public void Wake_InTheWork_RunsAgainWithoutAnother()
+    {
+        using ManualResetEventSlim done = new();
+        int runs = 0;
+        IWorker? worker = null;
+        using IWorker made = worker = new ThreadWorkers().Create("test worker", () =>
+        {
+            if (++runs == 1000) done.Set();
+            else Volatile.Read(ref worker)!.Wake();
+        });
+        made.Wake();
+        Assert.True(done.Wait(Patience));
+    }
+
+    [Fact]
+    public void Dispose_InTheWork_IsTheEnd()
+    {
+        using ManualResetEventSlim done = new();
+        IWorker? worker = null;
+        worker = new ThreadWorkers().Create("test worker", () =>
+        {
+            Volatile.Read(ref worker)!.Dispose();
+            done.Set();
+        });
+        worker.Wake();
+        Assert.True(done.Wait(Patience));
+        worker.Wake();
+        worker.Dispose();
+    }
+
+    [Fact]
     public void Dispose_WaitsForTheRunAndEndsTheWork()
     {
         using ManualResetEventSlim started = new();

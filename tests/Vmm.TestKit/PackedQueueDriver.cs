@@ -62,13 +62,23 @@ public sealed class PackedQueueDriver(GuestMemory memory, ulong ring, ulong driv
         return (id, WantsKick(before, slots));
     }
 
+    /// <summary>Whether the device has used something that was not taken yet.</summary>
+    public bool HasUsed
+    {
+        get
+        {
+            Assert(memory.TryReadAcquire(new GuestAddress(ring + 16 * (ulong)_seen + 14), out ushort flags));
+            return (flags & Avail) != 0 == _seenWrap && (flags & Used) != 0 == _seenWrap;
+        }
+    }
+
     /// <summary>Takes what the device has used next.</summary>
     /// <param name="wantsNext">Asks for an interrupt at the one behind it.</param>
     public (ushort Id, uint Length)? Take(bool wantsNext = true)
     {
         ulong at = ring + 16 * (ulong)_seen;
+        if (!HasUsed) return null;
         ushort flags = Get16(at + 14);
-        if ((flags & Avail) != 0 != _seenWrap || (flags & Used) != 0 != _seenWrap) return null;
         Assert(memory.TryRead(new GuestAddress(at + 8), out uint length));
         ushort id = Get16(at + 12);
         Assert(id < size && _slots[id] != 0 && (length != 0) == ((flags & Write) != 0));

@@ -143,6 +143,9 @@ public sealed class VirtioDriver
 
         public ushort UsedIndex => Get16(Used + 2);
 
+        /// <summary>Whether the device has used something that was not taken yet.</summary>
+        public bool HasUsed => Packed?.HasUsed ?? UsedIndex != _seen;
+
         /// <summary>Kicks that the device asked for.</summary>
         public int Kicks { get; private set; }
 
@@ -184,9 +187,10 @@ public sealed class VirtioDriver
 
         /// <summary>One request from begin to end.</summary>
         /// <returns>The writable bytes and the used length.</returns>
-        public (byte[] Written, uint Length) Request(byte[][] readable, int[] writable, bool indirect = false)
+        public (byte[] Written, uint Length) Request(byte[][] readable, int[] writable, bool indirect = false, Action? pump = null)
         {
-            if (Packed is { } packed) return Request(packed, readable, writable, indirect);
+            pump ??= driver.Pump;
+            if (Packed is { } packed) return Request(packed, readable, writable, indirect, pump);
             ulong buffer = Buffers;
             ulong table = indirect ? at + IndirectOffset : Descriptors;
             int slot = indirect ? 0 : 1, count = readable.Length + writable.Length, done = 0;
@@ -207,7 +211,7 @@ public sealed class VirtioDriver
 
             if (indirect) Describe(Descriptors, 1, table, (uint)count * 16, 4, 0);
             Offer(1);
-            driver.Pump();
+            pump();
             (uint head, uint length) = Take() ?? throw new InvalidOperationException("the device did not answer");
             Assert(head == 1);
             byte[] written = new byte[writable.Sum()];
@@ -215,7 +219,7 @@ public sealed class VirtioDriver
             return (written, length);
         }
 
-        private (byte[] Written, uint Length) Request(PackedQueueDriver packed, byte[][] readable, int[] writable, bool indirect)
+        private (byte[] Written, uint Length) Request(PackedQueueDriver packed, byte[][] readable, int[] writable, bool indirect, Action pump)
         {
             ulong buffer = Buffers;
             List<PackedQueueDriver.Buffer> buffers = [];
@@ -235,7 +239,7 @@ public sealed class VirtioDriver
 
             (ushort id, bool wantsKick) = packed.Offer(buffers.ToArray(), indirect ? at + IndirectOffset : 0);
             if (wantsKick) Kick();
-            driver.Pump();
+            pump();
             (ushort used, uint length) = packed.Take() ?? throw new InvalidOperationException("the device did not answer");
             Assert(used == id);
             byte[] written = new byte[writable.Sum()];

@@ -49,6 +49,8 @@ internal sealed class BlockRequestServer
 
     public void Wake() => _worker.Wake();
 
+    public int WakeDescriptor => _worker.WakeDescriptor;
+
     /// <summary>Takes nothing more from the ring, and waits until nothing is under way.</summary>
     public void Hold()
     {

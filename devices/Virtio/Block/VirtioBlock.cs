@@ -151,6 +151,9 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
     public void OnKick(int queue) => _servers[queue].Wake();
 
     /// <inheritdoc/>
+    public int KickDescriptor(int queue) => _servers[queue].WakeDescriptor;
+
+    /// <inheritdoc/>
     public void Reset()
     {
         Volatile.Write(ref _activation, null);

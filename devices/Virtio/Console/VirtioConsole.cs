@@ -97,6 +97,9 @@ public sealed class VirtioConsole : IVirtioDevice, ICharReceiver, IStateful<Virt
     }
 
     /// <inheritdoc/>
+    public int KickDescriptor(int queue) => queue == TransmitQueue ? _transmitter.WakeDescriptor : -1;
+
+    /// <inheritdoc/>
     public void Reset() => Volatile.Write(ref _activation, null);
 
     /// <inheritdoc/>

@@ -64,6 +64,9 @@ public sealed class VirtioRng : IVirtioDevice, IDisposable
     public void OnKick(int queue) => _worker.Wake();
 
     /// <inheritdoc/>
+    public int KickDescriptor(int queue) => _worker.WakeDescriptor;
+
+    /// <inheritdoc/>
     public void Reset() { }
 
     /// <inheritdoc/>

@@ -5,4 +5,7 @@ public interface IWorker : IDisposable
 {
     /// <summary>Has the work run, from its beginning, at least once after this call. Any thread, the work itself too. Never blocks; wakes add up to one.</summary>
     void Wake();
+
+    /// <summary>An eventfd that wakes as <see cref="Wake"/> does when it is signalled, by KVM or by another process; -1 where there is none. Good until Dispose.</summary>
+    int WakeDescriptor => -1;
 }

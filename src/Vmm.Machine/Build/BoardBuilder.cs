@@ -27,6 +27,7 @@ internal static class BoardBuilder
     public static void Build(Board board, MachineConfig config, ICpuPlatform platform, SerialBackends serial, Attachments attachments, BootLoader loader, Action<string> note, bool isFirst)
     {
         IVirtualMachine machine = board.Own(platform.CreateMachine(board));
+        board.Virtio = new VirtioTransports(machine);
         AddChipset(board, machine.Interrupts, config);
         AddSerialPorts(board, machine.Interrupts, serial.Ports);
         AddDebugConsole(board, serial.DebugConsole);

@@ -62,6 +62,8 @@ internal sealed class PciHost : IDisposable
         IVirtioDevice device = attachment.Create(board);
         if (device is IDisposable owned) _devices.Add(owned);
         BoundedNotes notes = new(attachment.Id, note);
-        Bus.Add(new VirtioPciTransport(device, board.Memory, notes.Write).Function, place);
+        VirtioPciTransport transport = new(device, board.Memory, notes.Write);
+        _devices.Add(board.Virtio.Add(transport));
+        Bus.Add(transport.Function, place);
     }
 }
