@@ -98,8 +98,8 @@ public sealed class PciFunction : IStateful<PciFunctionState>
     /// <returns>False when it is not a bus master; nothing was sent.</returns>
     public bool TrySend(in MsiMessage message)
     {
-        if (!IsBusMaster || _bus is null) return false;
-        _bus.Msi.Signal(message, Address.RequesterId);
+        if (!IsBusMaster || Volatile.Read(ref _bus) is not { } bus) return false;
+        bus.Msi.Signal(message, Address.RequesterId);
         return true;
     }
 
@@ -132,6 +132,19 @@ public sealed class PciFunction : IStateful<PciFunctionState>
     }
 
     internal void Join(PciRootBus bus, PciAddress address, IInterruptLine? wire) => (_bus, Address, _wire) = (bus, address, wire);
+
+    /// <summary>Ends decoding, messages and interrupts. What it still asserts is no matter of the bus any more.</summary>
+    internal void Leave()
+    {
+        lock (_wireGate)
+        {
+            _command = PciCommand.None;
+            _wire?.SetLevel(false);
+            _wire = null;
+        }
+
+        Volatile.Write(ref _bus, null);
+    }
 
     internal void MarkMultiFunction() => _config.Define8(PciRegisters.HeaderType, MultiFunction);
 

@@ -43,7 +43,9 @@ public sealed class PciRootBus
     /// <param name="pin">1 to 4.</param>
     public static int Link(int device, int pin) => (device + pin - 1) % LinkCount;
 
-    /// <summary>Puts a function on the bus, before the machine runs.</summary>
+    /// <summary>
+    /// Puts a function on the bus. One that comes while the machine runs is found by the guest, which then places its BARs.
+    /// </summary>
     /// <exception cref="ArgumentException">The place does not exist or is taken.</exception>
     public void Add(PciFunction function, int device, int number = 0)
     {
@@ -58,6 +60,28 @@ public sealed class PciRootBus
             _functions[slot] = function;
             if (number != 0) _functions[Slot(address with { Function = 0 })]?.MarkMultiFunction();
         }
+    }
+
+    /// <summary>Takes a function off the bus: nothing of it is decoded any more, its wire is low and it sends no messages.</summary>
+    /// <returns>False when it does not stand here.</returns>
+    public bool Remove(PciFunction function)
+    {
+        lock (_gate)
+        {
+            int slot = Slot(function.Address);
+            if (_functions[slot] != function) return false;
+            _functions[slot] = null;
+            function.Leave();
+            Withdraw(function);
+            Remap();
+            return true;
+        }
+    }
+
+    /// <summary>The functions of a device, in the order of their numbers.</summary>
+    public PciFunction[] FunctionsOf(int device)
+    {
+        lock (_gate) return [.. _functions.AsSpan(device * PciAddress.FunctionCount, PciAddress.FunctionCount).ToArray().OfType<PciFunction>()];
     }
 
     /// <summary>Gives every BAR an address, as a BIOS does before it boots a system. Nothing is decoded yet.</summary>

@@ -6,6 +6,8 @@ namespace Vmm.Firmware.Acpi;
 /// </summary>
 public sealed record AcpiPciRoot : IAmlContributor
 {
+    private static readonly Guid OscUuid = new("33db4d5b-1ff7-401c-9657-7441c03dd766");
+
     private const int DeviceCount = 32;
     private const int PinCount = 4;
     private const uint AllFunctions = 0xffff;
@@ -34,6 +36,9 @@ public sealed record AcpiPciRoot : IAmlContributor
     /// <summary>The GSIs of the four interrupt links: pin p of device d reaches link (d + p) mod 4, counted from 0.</summary>
     public required IReadOnlyList<int> LinkGsis { get; init; }
 
+    /// <summary>The hot-plug controller; null where devices stay as they are.</summary>
+    public AcpiPciHotPlug? HotPlug { get; init; }
+
     /// <inheritdoc/>
     public void Contribute(Aml systemBus)
     {
@@ -43,10 +48,38 @@ public sealed record AcpiPciRoot : IAmlContributor
             root.HardwareId("PNP0A08").Name("_CID", id => id.Id("PNP0A03")).Name("_UID", 0).Name("_SEG", 0).Name("_BBN", 0);
             root.CurrentResources(Windows);
             root.Name("_PRT", Routing);
+            AddControlMethod(root);
+            HotPlug?.AddSlots(root);
         });
         systemBus.Device("MCFR", reserved => reserved.HardwareId("PNP0C02").Name("_UID", 0)
             .CurrentResources(r => r.Memory32(EcamAddress, (LastBus + 1u) * EcamBytesPerBus)));
     }
+
+    /// <summary>Objects outside \_SB.</summary>
+    internal void ContributeEvents(Aml root) => HotPlug?.AddEvent(root, "\\_SB.PCI0");
+
+    /// <summary>
+    /// _OSC (PCI Firmware 3.2 §4.5.1): the system may have everything but hot-plug, which is done here, through ACPI.
+    /// </summary>
+    private static void AddControlMethod(Aml root) => root.Method("_OSC", 4, isSerialized: true, method =>
+    {
+        // Arguments: UUID, revision, count of doublewords, buffer. The buffer: status, support, control.
+        const int Uuid = 0, RevisionArgument = 1, Buffer = 3;
+        method.CreateDWordField(b => b.Argument(Buffer), 0, "CDW1");
+        method.If(v => v.Equal(a => a.Argument(Uuid), b => b.Uuid(OscUuid)), known =>
+        {
+            known.CreateDWordField(b => b.Argument(Buffer), 2 * sizeof(uint), "CDW3");
+            known.And(v => v.Reference("CDW3"), v => v.Integer((ulong)OscControl.Granted), t => t.Local(0));
+            known.If(v => v.Not(n => n.Equal(a => a.Argument(RevisionArgument), b => b.Integer(1))), Report(OscStatus.UnrecognizedRevision));
+            known.If(v => v.Not(n => n.Equal(a => a.Reference("CDW3"), b => b.Local(0))), Report(OscStatus.CapabilitiesMasked));
+            known.Store(v => v.Local(0), t => t.Reference("CDW3"));
+        });
+        method.Else(Report(OscStatus.UnrecognizedUuid));
+        method.Return(v => v.Argument(Buffer));
+    });
+
+    private static Action<Aml> Report(OscStatus status)
+        => aml => aml.Or(v => v.Reference("CDW1"), v => v.Integer((ulong)status), t => t.Reference("CDW1"));
 
     private void Windows(ResourceTemplate resources)
     {
@@ -70,5 +103,24 @@ public sealed record AcpiPciRoot : IAmlContributor
         }
 
         table.Package([.. entries]);
+    }
+
+    /// <summary>The first doubleword of _OSC's buffer on return (ACPI 6.5 §6.2.12).</summary>
+    [Flags]
+    private enum OscStatus : uint
+    {
+        UnrecognizedUuid = 1 << 2,
+        UnrecognizedRevision = 1 << 3,
+        CapabilitiesMasked = 1 << 4,
+    }
+
+    /// <summary>The control field of _OSC.</summary>
+    [Flags]
+    private enum OscControl : uint
+    {
+        PowerManagementEvents = 1 << 2,
+        AdvancedErrorReporting = 1 << 3,
+        CapabilityStructure = 1 << 4,
+        Granted = PowerManagementEvents | AdvancedErrorReporting | CapabilityStructure,
     }
 }

@@ -9,7 +9,7 @@ namespace Vmm.Firmware.Acpi;
 /// writes their content. Names are given as in ASL: up to four characters a segment, "\" for the root, "^" for a parent, "." between.
 /// Wrong names and values are the program's mistakes and throw <see cref="ArgumentException"/>.
 /// </summary>
-public sealed class Aml
+public sealed partial class Aml
 {
     private const byte ZeroOp = 0x00;
     private const byte OneOp = 0x01;

@@ -25,6 +25,7 @@ internal static class Dsdt
             options.PciRoot?.Contribute(bus);
             foreach (IAmlContributor contributor in options.Contributors) contributor.Contribute(bus);
         });
+        options.PciRoot?.ContributeEvents(aml);
         return new AcpiTable("DSDT", Revision).Append(aml.Bytes).Close();
     }
 

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Text;
+using Vmm.Core.Time;
 using Vmm.Storage;
 
 namespace Vmm.Machine.Config;
@@ -33,6 +34,9 @@ public sealed record DiskConfig : DeviceConfig
     /// <summary>Entries of each queue.</summary>
     public int QueueSize { get; init; } = 256;
 
+    /// <summary>How fast the guest may use it.</summary>
+    public RateLimits Limits { get; init; }
+
     /// <inheritdoc/>
     internal override string Kind => "disk";
 
@@ -45,6 +49,7 @@ public sealed record DiskConfig : DeviceConfig
             errors.Add(new($"{path}.queue-size", $"{QueueSize} is not a power of two from {LeastQueueSize} to {MostQueueSize}"));
         if (Serial.Length > SerialMaxLength || !Ascii.IsValid(Serial)) errors.Add(new($"{path}.serial", $"'{Serial}' is more than {SerialMaxLength} ASCII characters"));
         if (Snapshot && ReadOnly) errors.Add(new($"{path}.snapshot", "a disk that takes no writes needs no layer for them"));
+        RateLimitKeys.Check(path, Limits, errors);
         try
         {
             ImageFormats.Parse(Format);
@@ -69,6 +74,7 @@ public sealed record DiskConfig : DeviceConfig
             Serial = keys.Take("serial") ?? "",
             Queues = keys.TakeNumber("queues", 0, 1, MostQueues) is > 0 and int queues ? queues : null,
             QueueSize = keys.TakeNumber("queue-size", 256, LeastQueueSize, MostQueueSize),
+            Limits = RateLimitKeys.Take(keys),
             Id = keys.Take("id") ?? $"disk{index}",
         };
         keys.Finish();

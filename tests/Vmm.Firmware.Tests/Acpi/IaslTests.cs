@@ -14,6 +14,7 @@ public sealed class IaslTests : IDisposable
         Memory64Start = 0x80_0000_0000,
         Memory64Bytes = 0x40_0000_0000,
         LinkGsis = [16, 17, 18, 19],
+        HotPlug = new AcpiPciHotPlug { Port = 0x640, Event = 1, Slots = 0xffff_fffe },
     };
 
     private readonly DirectoryInfo _room = Directory.CreateTempSubdirectory("vmm-iasl");

@@ -1,3 +1,4 @@
+using Vmm.Core.Time;
 using Vmm.Machine.Config;
 
 namespace Vmm.Machine.Tests.Config;
@@ -13,6 +14,29 @@ public class DiskConfigTests
 
         Assert.Empty(errors);
         Assert.Equal(new DiskConfig { Id = "root", Path = "/x.qcow2", Format = "qcow2", ReadOnly = true, AllowBacking = true, Serial = "s1", Queues = 4, QueueSize = 64 }, disk);
+    }
+
+    [Fact]
+    public void Parse_Limits_AreKept()
+    {
+        List<ConfigError> errors = [];
+
+        DiskConfig disk = DiskConfig.Parse(0, "path=/x,format=raw,bps=10M,bps-burst=1M,iops=500,iops-burst=50", errors);
+
+        Assert.Empty(errors);
+        Assert.Equal(new RateLimits(new TokenRate(10 << 20, 1 << 20), new TokenRate(500, 50)), disk.Limits);
+    }
+
+    [Fact]
+    public void Validate_BadLimits_FindsEveryMistake()
+    {
+        MachineConfig config = new()
+        {
+            Boot = new BootConfig { Kernel = "k" },
+            Disks = [new() { Id = "a", Path = "x", Format = "raw", Limits = new(new TokenRate(ulong.MaxValue, ulong.MaxValue), new TokenRate(0, 1)) }],
+        };
+
+        Assert.Equal(["disk[0].bps", "disk[0].bps-burst", "disk[0].iops-burst"], ConfigValidator.Validate(config).Select(e => e.Path));
     }
 
     [Fact]
