@@ -2,6 +2,7 @@ using Vmm.Core.Backends;
 using Vmm.Core.Bus;
 using Vmm.Core.Hypervisor;
 using Vmm.Core.Memory;
+using Vmm.Devices.Chipset;
 using Vmm.Host;
 using Vmm.Machine.Build;
 using Vmm.Machine.Devices;
@@ -47,6 +48,9 @@ internal sealed class Board : IMachineControl, IDisposable
 
     /// <summary>The virtio devices' way to the guest.</summary>
     public VirtioTransports Virtio { get; set; } = VirtioTransports.None;
+
+    /// <summary>Power button and events.</summary>
+    public AcpiPm? Acpi { get; set; }
 
     /// <summary>The PCI bus with the devices on it.</summary>
     public PciHost? Pci { get; set; }

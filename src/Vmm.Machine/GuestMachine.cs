@@ -16,7 +16,7 @@ namespace Vmm.Machine;
 /// <see cref="Run"/> belongs to one thread; the other members may be called from any. Lock order: the life-cycle lock here, then the
 /// board's and the vCPU threads' own.
 /// </remarks>
-public sealed class GuestMachine : IDisposable
+public sealed partial class GuestMachine : IDisposable
 {
     private readonly Lock _life = new();
     private readonly MachineConfig _config;
@@ -97,6 +97,7 @@ public sealed class GuestMachine : IDisposable
             Board board = Start();
             MachineOutcome outcome = board.WaitForEnd();
             bool restarts = outcome.End == MachineEnd.Reset && _config.OnReboot == RebootPolicy.Restart;
+            string[] gone;
             lock (_life)
             {
                 _board = null;
@@ -104,9 +105,12 @@ public sealed class GuestMachine : IDisposable
                 Account(board);
                 board.Dispose();
                 if (!restarts || _stop is not null) return _stop ?? outcome;
+                gone = DropLeaving();
                 _memory.Discard();
                 _board = Build();
             }
+
+            Report(gone);
         }
     }
 
@@ -118,6 +122,12 @@ public sealed class GuestMachine : IDisposable
         // Not under the life-cycle lock: that one may be waiting for the event loop, on which this may be called.
         Volatile.Write(ref _stop, stop);
         Volatile.Read(ref _board)?.End(stop);
+    }
+
+    /// <summary>Presses the power button: the guest gets an ACPI event and decides. Nothing happens when it does not listen, or has ended.</summary>
+    public void PressPowerButton()
+    {
+        lock (_life) _board?.Acpi?.PressPowerButton();
     }
 
     /// <summary>Stops the guest and its time. When this returns, nothing in the machine changes any more.</summary>
@@ -201,7 +211,7 @@ public sealed class GuestMachine : IDisposable
         Board board = new(new GuestMemory(_memory.RamRegions()), new HostClock(_host.Loop, _host.Note, startPaused: true), _host.Loop);
         try
         {
-            BoardBuilder.Build(board, _config, _platform, _serial, _attachments, _loader, _host.Note, isFirst: _boots == 0);
+            BoardBuilder.Build(board, _config, _platform, _serial, _attachments, OnEjected, _loader, _host.Note, isFirst: _boots == 0);
             return board;
         }
         catch

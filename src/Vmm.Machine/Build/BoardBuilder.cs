@@ -24,14 +24,14 @@ internal static class BoardBuilder
 
     /// <exception cref="BootException">The guest does not fit.</exception>
     /// <exception cref="HypervisorException">The host refused.</exception>
-    public static void Build(Board board, MachineConfig config, ICpuPlatform platform, SerialBackends serial, Attachments attachments, BootLoader loader, Action<string> note, bool isFirst)
+    public static void Build(Board board, MachineConfig config, ICpuPlatform platform, SerialBackends serial, Attachments attachments, Action ejected, BootLoader loader, Action<string> note, bool isFirst)
     {
         IVirtualMachine machine = board.Own(platform.CreateMachine(board));
         board.Virtio = new VirtioTransports(machine);
         AddChipset(board, machine.Interrupts, config);
         AddSerialPorts(board, machine.Interrupts, serial.Ports);
         AddDebugConsole(board, serial.DebugConsole);
-        board.Pci = board.Own(new PciHost(board, machine.Interrupts, attachments.All, note));
+        board.Pci = board.Own(new PciHost(board, machine.Interrupts, attachments.All, ejected, note));
         VcpuState bootProcessor = LoadGuest(board, config, serial.Ports.Count, loader, isFirst ? note : _ => { });
         for (int i = 0; i < config.Vcpus; i++) board.AddVcpu(machine, i);
         board.Vcpus[0].Execute(vcpu => vcpu.Apply(bootProcessor));
@@ -40,7 +40,7 @@ internal static class BoardBuilder
     private static void AddChipset(Board board, IInterruptController interrupts, MachineConfig config)
     {
         PmTimer pmTimer = new(board.Clock);
-        AcpiPm acpi = new(interrupts.Line(SciGsi), board, pmTimer, board.Clock);
+        AcpiPm acpi = board.Acpi = new(interrupts.Line(SciGsi), board, pmTimer, board.Clock);
         board.Ports.Attach(AcpiPm.DefaultPort, AcpiPm.EventBytes, acpi, AcpiPm.EventRegion, "ACPI PM1 events");
         board.Ports.Attach(AcpiPm.DefaultPort + AcpiPm.EventBytes, AcpiPm.ControlBytes, acpi, AcpiPm.ControlRegion, "ACPI PM1 control");
         board.Ports.Attach(AcpiPm.DefaultPort + 2 * AcpiPm.EventBytes, PmTimer.PortCount, pmTimer, name: "ACPI PM timer");

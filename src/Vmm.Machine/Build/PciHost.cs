@@ -8,7 +8,10 @@ using Vmm.Machine.Devices;
 
 namespace Vmm.Machine.Build;
 
-/// <summary>A board's PCI bus: the host bridge at device 0 and a virtio function for each attachment from device 1 on.</summary>
+/// <summary>
+/// A board's PCI bus: the host bridge at device 0 and a virtio function for each plugged device in its slot. Devices come and go while the
+/// machine runs; the members belong to the machine's life-cycle lock, except that the guest ejects on the thread of a vCPU.
+/// </summary>
 internal sealed class PciHost : IDisposable
 {
     // The hole below 4 GiB, from the end of low RAM up to the configuration window; the APICs come far behind it.
@@ -16,19 +19,36 @@ internal sealed class PciHost : IDisposable
     private const uint Memory32Bytes = 0x2000_0000;
     private const uint EcamAddress = 0xe000_0000;
 
+    // Every device but the host bridge.
+    private const uint Slots = 0xffff_fffe;
+
     private static readonly int[] LinkGsis = [16, 17, 18, 19];
 
-    private readonly List<IDisposable> _devices = [];
+    private readonly Board _board;
+    private readonly Action<string> _note;
+    private readonly Action _ejected;
+    private readonly PciHotPlug _hotPlug;
 
-    /// <exception cref="InvalidOperationException">There are more devices than places.</exception>
-    public PciHost(Board board, IInterruptController interrupts, IReadOnlyList<IAttachment> attachments, Action<string> note)
+    // Replaced, never changed: the guest's ejection looks at it without a lock.
+    private Place[] _places = [];
+
+    /// <param name="board">The board.</param>
+    /// <param name="interrupts">Its interrupt controllers.</param>
+    /// <param name="devices">What stands on the bus from the beginning.</param>
+    /// <param name="ejected">Told, on the thread of a vCPU, that a device is marked as ejected: <see cref="Drop"/> is due.</param>
+    /// <param name="note">Takes lines for people.</param>
+    /// <exception cref="InvalidOperationException">The windows are too small.</exception>
+    public PciHost(Board board, IInterruptController interrupts, IReadOnlyList<PluggedDevice> devices, Action ejected, Action<string> note)
     {
+        (_board, _ejected, _note) = (board, ejected, note);
         PciWindows windows = new() { Memory32 = new(Memory32Start, Memory32Bytes) };
         Bus = new PciRootBus(board.Ports, board.Mmio, windows, [.. LinkGsis.Select(interrupts.Line)], interrupts.Msi);
         new PciHostBridge(Bus, new ResetControl(board)).AttachTo(board.Ports, board.Mmio, EcamAddress);
+        _hotPlug = new PciHotPlug(Bus, Slots, () => board.Acpi?.RaiseGpe(PciHotPlug.DefaultEvent), Ejected);
+        board.Ports.Attach(PciHotPlug.DefaultPort, PciHotPlug.PortCount, _hotPlug, name: "PCI hot-plug");
         try
         {
-            for (int i = 0; i < attachments.Count; i++) Add(board, attachments[i], i + 1, note);
+            foreach (PluggedDevice device in devices) Bus.Add(Make(device).Function, device.Slot);
             Bus.PlaceBars();
         }
         catch
@@ -45,25 +65,74 @@ internal sealed class PciHost : IDisposable
         Memory32Start = Memory32Start,
         Memory32Bytes = Memory32Bytes,
         LinkGsis = LinkGsis,
+        HotPlug = new AcpiPciHotPlug { Port = PciHotPlug.DefaultPort, Event = PciHotPlug.DefaultEvent, Slots = Slots },
     };
 
     /// <summary>The bus.</summary>
     public PciRootBus Bus { get; }
 
+    /// <summary>Puts a device in and tells the guest.</summary>
+    public void Insert(PluggedDevice device)
+    {
+        Place place = Make(device);
+        try
+        {
+            _hotPlug.Insert(place.Function, device.Slot);
+        }
+        catch
+        {
+            Drop(device);
+            throw;
+        }
+    }
+
+    /// <summary>Asks the guest to let a device go.</summary>
+    public void RequestRemoval(PluggedDevice device)
+    {
+        if (Find(device) is { } place) _hotPlug.RequestRemoval(place.Function);
+    }
+
+    /// <summary>Takes a device out, whatever the guest does with it, and ends it: no request of it is under way when this returns.</summary>
+    public void Drop(PluggedDevice device)
+    {
+        if (Find(device) is not { } place) return;
+        Bus.Remove(place.Function);
+        Volatile.Write(ref _places, [.. _places.Where(p => p != place)]);
+        place.End();
+    }
+
     /// <summary>Ends the devices: no request is under way when this returns.</summary>
     public void Dispose()
     {
-        for (int i = _devices.Count - 1; i >= 0; i--) _devices[i].Dispose();
-        _devices.Clear();
+        foreach (Place place in _places.Reverse()) place.End();
+        _places = [];
     }
 
-    private void Add(Board board, IAttachment attachment, int place, Action<string> note)
+    private Place Make(PluggedDevice device)
     {
-        IVirtioDevice device = attachment.Create(board);
-        if (device is IDisposable owned) _devices.Add(owned);
-        BoundedNotes notes = new(attachment.Id, note);
-        VirtioPciTransport transport = new(device, board.Memory, notes.Write);
-        _devices.Add(board.Virtio.Add(transport));
-        Bus.Add(transport.Function, place);
+        IVirtioDevice virtio = device.Attachment.Create(_board);
+        BoundedNotes notes = new(device.Id, _note);
+        VirtioPciTransport transport = new(virtio, _board.Memory, notes.Write);
+        Place place = new(device, virtio, transport.Function, _board.Virtio.Add(transport));
+        Volatile.Write(ref _places, [.. _places, place]);
+        return place;
+    }
+
+    private Place? Find(PluggedDevice device) => Array.Find(_places, place => place.Device == device);
+
+    private void Ejected(PciFunction function)
+    {
+        if (Array.Find(Volatile.Read(ref _places), place => place.Function == function) is not { } place) return;
+        place.Device.IsEjected = true;
+        _ejected();
+    }
+
+    private sealed record Place(PluggedDevice Device, IVirtioDevice Virtio, PciFunction Function, IDisposable Registration)
+    {
+        public void End()
+        {
+            Registration.Dispose();
+            (Virtio as IDisposable)?.Dispose();
+        }
     }
 }

@@ -42,6 +42,14 @@ public static class ConfigValidator
         return errors;
     }
 
+    /// <summary>Every mistake of one device; empty when it can be made.</summary>
+    public static IReadOnlyList<ConfigError> Validate(DeviceConfig device)
+    {
+        List<ConfigError> errors = [];
+        CheckDevices([device], errors);
+        return errors;
+    }
+
     private static void CheckDevices(IEnumerable<DeviceConfig> devices, List<ConfigError> errors)
     {
         HashSet<string> ids = [];

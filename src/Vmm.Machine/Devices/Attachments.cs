@@ -2,19 +2,24 @@ using Vmm.Machine.Config;
 
 namespace Vmm.Machine.Devices;
 
-/// <summary>The host ends of a machine's devices, in the order in which the devices stand on the bus. They outlive a reset.</summary>
+/// <summary>
+/// A machine's devices with their host ends, each in its slot on the PCI bus. They outlive a reset. Guarded by the life-cycle lock of the
+/// machine.
+/// </summary>
 internal sealed class Attachments : IDisposable
 {
-    private readonly List<IAttachment> _all = [];
+    private readonly List<PluggedDevice> _all = [];
+    private readonly MachineConfig _machine;
+    private readonly MachineHost _host;
 
     /// <exception cref="Storage.ImageException">An image cannot be used.</exception>
     /// <exception cref="Host.LinuxException">The host refused a file or another thing that a device needs.</exception>
     public Attachments(MachineConfig config, MachineHost host)
     {
+        (_machine, _host) = (config, host);
         try
         {
-            foreach (DiskConfig disk in config.Disks) _all.Add(new DiskAttachment(disk, config.Vcpus, host.Note));
-            foreach (RngConfig rng in config.Rngs) _all.Add(new RngAttachment(rng));
+            foreach (DeviceConfig device in config.Devices) Add(new PluggedDevice(device, Open(device), FreeSlot() ?? throw NoSlot()));
         }
         catch
         {
@@ -24,11 +29,48 @@ internal sealed class Attachments : IDisposable
     }
 
     /// <summary>All of them.</summary>
-    public IReadOnlyList<IAttachment> All => _all;
+    public IReadOnlyList<PluggedDevice> All => _all;
+
+    /// <summary>Gets what the host must give for a device. Takes no lock.</summary>
+    /// <exception cref="Storage.ImageException">An image cannot be used.</exception>
+    /// <exception cref="Host.LinuxException">The host refused a file or another thing that the device needs.</exception>
+    public IAttachment Open(DeviceConfig device) => device switch
+    {
+        DiskConfig disk => new DiskAttachment(disk, _machine.Vcpus, _host.Note),
+        RngConfig rng => new RngAttachment(rng),
+        _ => throw new ArgumentException($"{device.GetType().Name} is no device", nameof(device)),
+    };
+
+    /// <summary>The device of that id.</summary>
+    public PluggedDevice? Find(string id) => _all.Find(device => device.Id == id);
+
+    /// <summary>The first slot without a device; device 0 is the host bridge.</summary>
+    public int? FreeSlot()
+    {
+        for (int slot = 1; slot <= ConfigValidator.MostDevices; slot++)
+        {
+            if (_all.TrueForAll(device => device.Slot != slot)) return slot;
+        }
+
+        return null;
+    }
+
+    /// <summary>Takes a device in.</summary>
+    public void Add(PluggedDevice device) => _all.Add(device);
+
+    /// <summary>Takes a device out and gives back what the host gave for it. No life of the machine has it any more.</summary>
+    public void Remove(PluggedDevice device)
+    {
+        _all.Remove(device);
+        device.Attachment.Dispose();
+    }
+
+    /// <summary>Why a device is refused when all slots are taken.</summary>
+    public static DeviceException NoSlot() => new($"all {ConfigValidator.MostDevices} slots of the PCI bus are taken");
 
     public void Dispose()
     {
-        for (int i = _all.Count - 1; i >= 0; i--) _all[i].Dispose();
+        for (int i = _all.Count - 1; i >= 0; i--) _all[i].Attachment.Dispose();
         _all.Clear();
     }
 }

@@ -172,19 +172,19 @@ public class LifeCycleTests
 
     private static ulong Counter(RunningMachine machine) => machine.Machine.CaptureVcpus()[0].Gpr[3];
 
-    private static void Out(Assembler code, int port, byte value)
+    internal static void Out(Assembler code, int port, byte value)
     {
         code.mov(edx, port);
         code.mov(eax, value);
         code.@out(dx, al);
     }
 
-    private static void Print(Assembler code, string text)
+    internal static void Print(Assembler code, string text)
     {
         foreach (char c in text) Out(code, 0x3f8, (byte)c);
     }
 
-    private static void PowerOff(Assembler code)
+    internal static void PowerOff(Assembler code)
     {
         const int SleepEnable = 1 << 13, SoftOff = 5 << 10;
         code.mov(edx, 0x604);
@@ -193,14 +193,14 @@ public class LifeCycleTests
         Forever(code);
     }
 
-    private static void Reset(Assembler code)
+    internal static void Reset(Assembler code)
     {
         Out(code, 0xcf9, 2);
         Out(code, 0xcf9, 6);
         Forever(code);
     }
 
-    private static void Forever(Assembler code)
+    internal static void Forever(Assembler code)
     {
         Label here = code.CreateLabel();
         code.Label(ref here);

@@ -16,7 +16,7 @@ internal sealed class RunningMachine : IDisposable
     private readonly EpollLoop _loop;
     private readonly Task<MachineOutcome> _run;
 
-    public RunningMachine(Accelerator accel, Action<Assembler> code, Func<MachineConfig, MachineConfig>? change = null)
+    public RunningMachine(Accelerator accel, Action<Assembler> code, Func<MachineConfig, MachineConfig>? change = null, Action<GuestMachine>? before = null)
     {
         string kernel = Path.Combine(_directory, "kernel");
         TinyKernel.WritePvh(kernel, code);
@@ -30,6 +30,7 @@ internal sealed class RunningMachine : IDisposable
             OnReboot = RebootPolicy.Exit,
         };
         Machine = new GuestMachine(change?.Invoke(config) ?? config, new MachineHost(_loop, Notes.Enqueue, () => { }));
+        before?.Invoke(Machine);
         _run = Task.Factory.StartNew(Machine.Run, TaskCreationOptions.LongRunning);
     }
 

@@ -1,0 +1,135 @@
+using Vmm.Core.Time;
+using Vmm.Host;
+using Vmm.Machine.Config;
+using Vmm.Machine.Devices;
+
+namespace Vmm.Machine;
+
+/// <content>
+/// Devices that come and go while the guest runs. The guest finds a new one by itself; to remove one it is asked and may take its time, or
+/// never do it: then the next reset removes it.
+/// </content>
+public sealed partial class GuestMachine
+{
+    /// <summary>A device was added; its id. Raised without locks.</summary>
+    public event Action<string>? DeviceAdded;
+
+    /// <summary>A device is gone and what the host gave for it is free; its id. Raised without locks, on any thread.</summary>
+    public event Action<string>? DeviceRemoved;
+
+    /// <summary>The devices on the PCI bus.</summary>
+    public IReadOnlyList<DeviceInfo> Devices
+    {
+        get
+        {
+            lock (_life) return [.. _attachments.All.Select(d => new DeviceInfo(d.Config, d.Slot, d.IsLeaving || d.IsEjected))];
+        }
+    }
+
+    /// <summary>Adds a device, also to a guest that runs. It stays through resets.</summary>
+    /// <exception cref="DeviceException">The configuration is wrong, the id is in use, no slot is free, or the machine has ended.</exception>
+    /// <exception cref="Storage.ImageException">A disk's image cannot be used.</exception>
+    /// <exception cref="LinuxException">The host refused something that the device needs.</exception>
+    public void AddDevice(DeviceConfig config)
+    {
+        if (ConfigValidator.Validate(config) is [var error, ..]) throw new DeviceException(error.ToString());
+        lock (_life) FindRoomFor(config);
+        // Not under the lock: an image may be slow to open.
+        IAttachment attachment = _attachments.Open(config);
+        try
+        {
+            lock (_life)
+            {
+                (Board board, int slot) = FindRoomFor(config);
+                PluggedDevice device = new(config, attachment, slot);
+                board.Pci!.Insert(device);
+                _attachments.Add(device);
+            }
+        }
+        catch
+        {
+            attachment.Dispose();
+            throw;
+        }
+
+        DeviceAdded?.Invoke(config.Id);
+    }
+
+    /// <summary>
+    /// Asks the guest to let a device go. It is removed when the guest has, or at the next reset; <see cref="DeviceRemoved"/> tells. May be repeated.
+    /// </summary>
+    /// <exception cref="DeviceException">There is no such device, or the machine has ended.</exception>
+    public void RemoveDevice(string id)
+    {
+        lock (_life)
+        {
+            PluggedDevice device = Find(id);
+            if (_board is not { } board) throw Ended();
+            device.IsLeaving = true;
+            // A guest that has not begun cannot mind.
+            if (_boots == 0) device.IsEjected = true;
+            else board.Pci!.RequestRemoval(device);
+        }
+
+        FinishRemovals();
+    }
+
+    /// <summary>Changes how fast the guest may use a disk, at once.</summary>
+    /// <exception cref="DeviceException">There is no such disk, or the limits cannot be.</exception>
+    public void SetDiskLimits(string id, RateLimits limits)
+    {
+        List<ConfigError> errors = [];
+        RateLimitKeys.Check(id, limits, errors);
+        if (errors.Count != 0) throw new DeviceException(errors[0].ToString());
+        lock (_life)
+        {
+            if (Find(id).Attachment is not DiskAttachment disk) throw new DeviceException($"'{id}' is no disk");
+            disk.Limits = limits;
+        }
+    }
+
+    private static DeviceException Ended() => new("the machine has ended");
+
+    private PluggedDevice Find(string id) => _attachments.Find(id) ?? throw new DeviceException($"there is no device '{id}'");
+
+    private (Board Board, int Slot) FindRoomFor(DeviceConfig config)
+    {
+        if (_board is not { } board) throw Ended();
+        if (_attachments.Find(config.Id) is not null) throw new DeviceException($"'{config.Id}' is another device's id");
+        return (board, _attachments.FreeSlot() ?? throw Attachments.NoSlot());
+    }
+
+    // On the thread of a vCPU, which must not wait for the life-cycle lock.
+    private void OnEjected() => ThreadPool.UnsafeQueueUserWorkItem(machine => machine.FinishRemovals(), this, preferLocal: false);
+
+    private void FinishRemovals()
+    {
+        string[] gone;
+        lock (_life)
+        {
+            PluggedDevice[] ejected = [.. _attachments.All.Where(d => d.IsEjected)];
+            foreach (PluggedDevice device in ejected)
+            {
+                _board?.Pci?.Drop(device);
+                _attachments.Remove(device);
+            }
+
+            gone = [.. ejected.Select(d => d.Id)];
+        }
+
+        Report(gone);
+    }
+
+    /// <summary>Between two lives: takes out what was asked to go. Under the life-cycle lock.</summary>
+    private string[] DropLeaving()
+    {
+        PluggedDevice[] leaving = [.. _attachments.All.Where(d => d.IsLeaving || d.IsEjected)];
+        foreach (PluggedDevice device in leaving) _attachments.Remove(device);
+        return [.. leaving.Select(d => d.Id)];
+    }
+
+    private void Report(string[] gone)
+    {
+        foreach (string id in gone) DeviceRemoved?.Invoke(id);
+    }
+}
