@@ -8,9 +8,10 @@ namespace Vmm.Devices.Pci;
 
 /// <summary>
 /// MSI-X (PCI Local Bus 3.0 §6.8.2): the capability and, in a BAR of its own, the table and the pending bits. A message that is masked,
-/// or that the function may not send, stays pending and goes out as soon as it may. Any thread may raise.
+/// or that the function may not send, stays pending and goes out as soon as it may. Any thread may raise. Where the interrupt controller
+/// has routes, each message that may go stands behind an eventfd: raising it is a write without a lock, and others can do it.
 /// </summary>
-public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
+public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>, IDisposable
 {
     /// <summary>The most vectors that a function can have.</summary>
     public const int MaxVectors = 2048;
@@ -27,7 +28,12 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
     private readonly uint[] _data;
     private readonly bool[] _masked;
     private readonly bool[] _pending;
+    private readonly IMsiRoute?[] _routes;
+
+    // Those whose message may go now.
+    private readonly IMsiRoute?[] _open;
     private PciFunction? _function;
+    private bool _isDisposed;
     private MsixControl _control;
 
     /// <param name="vectors">1 to 2048.</param>
@@ -42,6 +48,8 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
         _data = new uint[vectors];
         _masked = new bool[vectors];
         _pending = new bool[vectors];
+        _routes = new IMsiRoute?[vectors];
+        _open = new IMsiRoute?[vectors];
         Array.Fill(_masked, true);
     }
 
@@ -66,18 +74,50 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
     /// <summary>Sends the message of a vector, or keeps it pending. Without effect while messages are disabled or there is no such vector.</summary>
     public void Raise(int vector)
     {
+        if ((uint)vector >= (uint)_pending.Length) return;
+        if (Volatile.Read(ref _open[vector]) is { } route)
+        {
+            // Should the guest mask it at this moment, the signal is kept.
+            route.Signal();
+            return;
+        }
+
         lock (_gate)
         {
-            if (!IsEnabled || (uint)vector >= (uint)_pending.Length) return;
+            if (!IsEnabled) return;
             _pending[vector] = true;
             SendPending(vector);
+        }
+    }
+
+    /// <summary>
+    /// An eventfd that raises a vector when it is signalled, for another process; -1 where the interrupt controller has none. Good until
+    /// Dispose. Signals while messages are disabled are kept.
+    /// </summary>
+    public int Descriptor(int vector)
+    {
+        lock (_gate) return RouteOf(vector)?.Descriptor ?? -1;
+    }
+
+    /// <summary>Gives the routes back. Nothing is sent any more.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _isDisposed = true;
+            for (int vector = 0; vector < VectorCount; vector++)
+            {
+                Volatile.Write(ref _open[vector], null);
+                _routes[vector]?.Dispose();
+                _routes[vector] = null;
+            }
         }
     }
 
     /// <inheritdoc/>
     public void CommandChanged()
     {
-        lock (_gate) SendAllPending();
+        lock (_gate) Follow();
     }
 
     void IPciCapability.Read(int offset, Span<byte> data)
@@ -98,7 +138,7 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
         lock (_gate)
         {
             _control = (MsixControl)(data[index] << 8) & MsixControl.Writable;
-            SendAllPending();
+            Follow();
         }
     }
 
@@ -132,7 +172,10 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
     public MsixState Save()
     {
         lock (_gate)
-            return new() { Control = (ushort)_control, Addresses = [.. _addresses], Data = [.. _data], Masked = [.. _masked], Pending = [.. _pending] };
+        {
+            bool[] pending = [.. Enumerable.Range(0, VectorCount).Select(IsPending)];
+            return new() { Control = (ushort)_control, Addresses = [.. _addresses], Data = [.. _data], Masked = [.. _masked], Pending = pending };
+        }
     }
 
     /// <inheritdoc/>
@@ -148,6 +191,7 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
             state.Data.CopyTo(_data, 0);
             state.Masked.CopyTo(_masked, 0);
             state.Pending.CopyTo(_pending, 0);
+            Follow();
         }
     }
 
@@ -177,7 +221,7 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
         long first = (long)offset * 8;
         for (int i = 0; i < 32 && first + i < VectorCount; i++)
         {
-            if (_pending[first + i]) bits |= 1u << i;
+            if (IsPending((int)first + i)) bits |= 1u << i;
         }
 
         return bits;
@@ -200,20 +244,43 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
                 break;
             case ControlOffset:
                 _masked[vector] = (value & VectorMask) != 0;
-                SendPending((int)vector);
                 break;
         }
+
+        Follow((int)vector);
     }
 
-    private void SendAllPending()
+    private bool IsPending(int vector) => _pending[vector] || _routes[vector] is { IsPending: true };
+
+    private bool MayGo(int vector)
+        => IsEnabled && (_control & MsixControl.FunctionMask) == 0 && !_masked[vector] && _function is { IsBusMaster: true } && !_isDisposed;
+
+    private void Follow()
     {
-        if (!IsEnabled || (_control & MsixControl.FunctionMask) != 0) return;
-        for (int vector = 0; vector < VectorCount; vector++) SendPending(vector);
+        for (int vector = 0; vector < VectorCount; vector++) Follow(vector);
     }
+
+    /// <summary>Opens or closes the route of a vector after something has changed, and sends what waited for it.</summary>
+    private void Follow(int vector)
+    {
+        if (!MayGo(vector))
+        {
+            if (_open[vector] is not { } closing) return;
+            Volatile.Write(ref _open[vector], null);
+            closing.Close();
+            return;
+        }
+
+        IMsiRoute? route = RouteOf(vector);
+        bool isOpen = route is not null && route.TryOpen(new MsiMessage(_addresses[vector], _data[vector]));
+        Volatile.Write(ref _open[vector], isOpen ? route : null);
+        SendPending(vector);
+    }
+
+    private IMsiRoute? RouteOf(int vector) => _routes[vector] ??= _isDisposed ? null : _function?.TryCreateRoute();
 
     private void SendPending(int vector)
     {
-        bool mayGo = _pending[vector] && !_masked[vector] && IsEnabled && (_control & MsixControl.FunctionMask) == 0;
-        if (mayGo && _function!.TrySend(new MsiMessage(_addresses[vector], _data[vector]))) _pending[vector] = false;
+        if (_pending[vector] && MayGo(vector) && _function!.TrySend(new MsiMessage(_addresses[vector], _data[vector]))) _pending[vector] = false;
     }
 }

@@ -103,6 +103,9 @@ public sealed class PciFunction : IStateful<PciFunctionState>
         return true;
     }
 
+    /// <summary>Makes a route for one of its messages; null where there is none.</summary>
+    internal IMsiRoute? TryCreateRoute() => (_bus?.Msi as IMsiRouter)?.TryCreateRoute();
+
     /// <summary>Where the guest has put a BAR, decoded or not.</summary>
     public ulong BarAddress(PciBar bar)
     {
@@ -127,6 +130,8 @@ public sealed class PciFunction : IStateful<PciFunctionState>
             _interrupt = state.Interrupt;
             _wire?.RestoreLevel(_interrupt && (_command & PciCommand.InterruptDisable) == 0);
         }
+
+        foreach (IPciCapability capability in _capabilities) capability.CommandChanged();
 
         _bus?.Remap();
     }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Vmm.Core.Hypervisor;
 using Vmm.Core.Interrupts;
+using Vmm.Host;
 using Vmm.Kvm.Abi;
 
 namespace Vmm.Kvm;
@@ -9,7 +10,7 @@ namespace Vmm.Kvm;
 /// The interrupt inputs of a KVM machine. GSI n goes to pin n of the IOAPIC and, below 16, of the 8259 pair; as in every PC, GSI 0 (the
 /// timer) goes to IOAPIC pin 2 and GSI 2 (the cascade) nowhere. GSIs from 24 up belong to irqfds. Thread-safe.
 /// </summary>
-public sealed unsafe class KvmInterrupts : IInterruptController, IMsiSink
+public sealed unsafe class KvmInterrupts : IInterruptController, IMsiSink, IMsiRouter
 {
     /// <summary>Pins of the IOAPIC.</summary>
     internal const int IoApicPins = 24;
@@ -26,6 +27,7 @@ public sealed unsafe class KvmInterrupts : IInterruptController, IMsiSink
     private readonly int _maximumRoutes;
     private readonly MsiMessage?[] _splitRoutes = new MsiMessage?[IoApicPins];
     private readonly SortedDictionary<int, MsiMessage> _messages = [];
+    private readonly HashSet<KvmMsiRoute> _msiRoutes = [];
 
     internal KvmInterrupts(KvmMachine machine, KvmInterruptMode mode)
     {
@@ -59,6 +61,26 @@ public sealed unsafe class KvmInterrupts : IInterruptController, IMsiSink
         KvmMsi msi = new() { AddressLow = (uint)message.Address, AddressHigh = (uint)(message.Address >> 32), Data = message.Data };
         // The guest writes these words: one that reaches no local APIC is dropped, as on hardware.
         _ = KvmCall.Try(_machine.Fd, KvmIoctl.KVM_SIGNAL_MSI, ref msi);
+    }
+
+    /// <inheritdoc/>
+    public IMsiRoute? TryCreateRoute()
+    {
+        lock (_gate)
+        {
+            if (_msiRoutes.Count >= _maximumRoutes - IoApicPins) return null;
+            try
+            {
+                KvmMsiRoute route = new(this);
+                _msiRoutes.Add(route);
+                return route;
+            }
+            catch (LinuxException)
+            {
+                // No descriptor is free.
+                return null;
+            }
+        }
     }
 
     /// <summary>Makes an eventfd raise a message: the kernel injects it when the eventfd is signalled, without this process.</summary>
@@ -113,6 +135,17 @@ public sealed unsafe class KvmInterrupts : IInterruptController, IMsiSink
             _splitRoutes[pin] = message;
             WriteRoutes();
         }
+    }
+
+    internal void Forget(KvmMsiRoute route)
+    {
+        lock (_gate) _msiRoutes.Remove(route);
+    }
+
+    /// <summary>Ends the routes that their owners have left.</summary>
+    internal void DisposeRoutes()
+    {
+        foreach (KvmMsiRoute route in _msiRoutes.ToArray()) route.Dispose();
     }
 
     internal void Update(KvmIrqFd irqFd, MsiMessage message)

@@ -175,6 +175,7 @@ public sealed unsafe class KvmMachine : IVirtualMachine, IStateful<KvmMachineSta
     public void Dispose()
     {
         foreach (KvmVcpu? vcpu in _vcpus) vcpu?.Dispose();
+        Controller.DisposeRoutes();
         _vm.Dispose();
     }
 

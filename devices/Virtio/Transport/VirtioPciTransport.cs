@@ -12,7 +12,7 @@ namespace Vmm.Devices.Virtio.Transport;
 /// one vector for the configuration and one for each queue. Add <see cref="Function"/> to a bus. Each queue has a doorbell of its own.
 /// </summary>
 /// <remarks>Lock order: the interrupt lock is taken last but for MSI-X and the wire.</remarks>
-public sealed class VirtioPciTransport : IVirtioTransport, IBusDevice, IVirtioInterrupts, IStateful<VirtioPciState>
+public sealed class VirtioPciTransport : IVirtioTransport, IDisposable, IBusDevice, IVirtioInterrupts, IStateful<VirtioPciState>
 {
     private const byte MainBar = 0;
     private const int MsixBar = 2;
@@ -107,6 +107,9 @@ public sealed class VirtioPciTransport : IVirtioTransport, IBusDevice, IVirtioIn
 
     /// <inheritdoc/>
     public void Release() => _core.Release();
+
+    /// <summary>Gives the interrupt routes back, after the device has ended or left the bus.</summary>
+    public void Dispose() => Msix.Dispose();
 
     /// <inheritdoc/>
     public BusResult Read(in BusAccess access, Span<byte> data)

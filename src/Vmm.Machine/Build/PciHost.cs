@@ -113,7 +113,7 @@ internal sealed class PciHost : IDisposable
         IVirtioDevice virtio = device.Attachment.Create(_board);
         BoundedNotes notes = new(device.Id, _note);
         VirtioPciTransport transport = new(virtio, _board.Memory, notes.Write);
-        Place place = new(device, virtio, transport.Function, _board.Virtio.Add(transport));
+        Place place = new(device, virtio, transport, _board.Virtio.Add(transport));
         Volatile.Write(ref _places, [.. _places, place]);
         return place;
     }
@@ -127,12 +127,15 @@ internal sealed class PciHost : IDisposable
         _ejected();
     }
 
-    private sealed record Place(PluggedDevice Device, IVirtioDevice Virtio, PciFunction Function, IDisposable Registration)
+    private sealed record Place(PluggedDevice Device, IVirtioDevice Virtio, VirtioPciTransport Transport, IDisposable Registration)
     {
+        public PciFunction Function => Transport.Function;
+
         public void End()
         {
             Registration.Dispose();
             (Virtio as IDisposable)?.Dispose();
+            Transport.Dispose();
         }
     }
 }
