@@ -13,7 +13,9 @@ public sealed unsafe partial class InetSocket : IDisposable
     private const int Backlog = 128;
 
     private readonly LinuxFile _file;
-    private readonly int _fd;
+
+    // -1 once closed: another file may have the number then.
+    private int _fd;
 
     private InetSocket(int fd)
     {
@@ -131,7 +133,11 @@ public sealed unsafe partial class InetSocket : IDisposable
     public void SetTimeToLive(byte hops) => SetOption(Libc.IPPROTO_IP, Libc.IP_TTL, hops);
 
     /// <inheritdoc/>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        _fd = -1;
+        _file.Dispose();
+    }
 
     private void SetOption(int level, int option, int value)
         // SAFETY: a local that outlives the call. A refused option only makes things slower or less precise.

@@ -1,0 +1,102 @@
+using System.Buffers.Binary;
+using Vmm.Core.Memory;
+using Vmm.Host;
+using Vmm.Host.Sockets;
+using Vmm.Network.User.Packets;
+using Vmm.Network.User.Sockets;
+
+namespace Vmm.Network.User.Icmp;
+
+/// <summary>The echo requests of one identifier of the guest, on a socket of the host.</summary>
+internal sealed class EchoFlow(EchoFlows owner, Ipv4Address guest, ushort id, IHostDatagrams socket, bool isRaw, ushort ownId) : IFrameSource, IHostSocketUser
+{
+    private bool _mayRead;
+    private byte _hops;
+    private bool _isClosed;
+
+    public (Ipv4Address Guest, ushort Id) Key => (guest, id);
+
+    public IHostDatagrams Socket => socket;
+
+    public long LastUsedNs { get; set; }
+
+    public bool IsInLine { get; set; }
+
+    public int Queue => 0;
+
+    public bool HasMore => _mayRead && !_isClosed;
+
+    /// <summary>Sends a request on.</summary>
+    /// <param name="message">The ICMP message; its identifier and checksum are changed.</param>
+    /// <param name="destination">To whom.</param>
+    /// <param name="hops">The time to live that is left.</param>
+    public SocketStatus Send(Span<byte> message, in InetEndPoint destination, byte hops)
+    {
+        if (hops != _hops) socket.SetTimeToLive(_hops = hops);
+        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.IdAt..], ownId);
+        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], 0);
+        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], InternetChecksum.Of(message));
+        return socket.SendTo(message, destination);
+    }
+
+    /// <inheritdoc/>
+    public void OnReady(EpollEvents events)
+    {
+        if (_isClosed) return;
+        if ((events & EpollEvents.Error) != 0) TakeErrors();
+        _mayRead |= (events & EpollEvents.Readable) != 0;
+        if (HasMore) owner.Link.Line(this);
+    }
+
+    /// <inheritdoc/>
+    public int Produce(ReadOnlySpan<IoVec> into, int room)
+    {
+        if (HasMore) TakeReply();
+        if (HasMore) owner.Link.Line(this);
+        return 0;
+    }
+
+    public void Close()
+    {
+        _isClosed = true;
+        socket.Dispose();
+    }
+
+    private void TakeReply()
+    {
+        Span<byte> buffer = owner.Scratch;
+        SocketStatus status = socket.ReceiveFrom(buffer, out int received, out InetEndPoint from);
+        if (status != SocketStatus.Ok)
+        {
+            // Another error than "nothing there" is an ICMP message, which its own event brings.
+            if (status == SocketStatus.Pending) _mayRead = false;
+            return;
+        }
+
+        Span<byte> message = buffer[..received];
+        if (isRaw)
+        {
+            if (!Ipv4Header.TryRead(message, received, false, out Ipv4Header ip)) return;
+            message = message[ip.HeaderBytes..ip.TotalBytes];
+        }
+
+        if (message.Length < IcmpMessage.HeaderBytes || message[0] != IcmpMessage.ECHO_REPLY) return;
+        if (isRaw && BinaryPrimitives.ReadUInt16BigEndian(message[IcmpMessage.IdAt..]) != ownId) return;
+        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.IdAt..], id);
+        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], 0);
+        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], InternetChecksum.Of(message));
+        owner.Link.PutIpv4(new Ipv4Address(from.AddressV4), guest, Ipv4Header.IPPROTO_ICMP, message);
+    }
+
+    private void TakeErrors()
+    {
+        Span<byte> original = stackalloc byte[IcmpMessage.HeaderBytes];
+        for (int i = 0; i < EchoFlows.ErrorsAtOnce && socket.TryReceiveError(original, out SocketErrorReport report); i++)
+        {
+            if (report.PayloadBytes < IcmpMessage.HeaderBytes || original[0] != IcmpMessage.ECHO) continue;
+            BinaryPrimitives.WriteUInt16BigEndian(original[IcmpMessage.IdAt..], id);
+            owner.Icmp.PutAbout(report.Type, report.Code, (ushort)Math.Min(report.Info, ushort.MaxValue), owner.Routes.Seen(report.Reporter), guest,
+                new(report.Destination.AddressV4), Ipv4Header.IPPROTO_ICMP, original, IcmpMessage.HeaderBytes);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+using System.Buffers.Binary;
+using Vmm.Host.Sockets;
+using Vmm.Network.User.Packets;
+using Vmm.Network.User.Sockets;
+
+namespace Vmm.Network.User.Icmp;
+
+/// <summary>
+/// Echo requests: ours are answered here; others go on through ICMP sockets where the host lets this process have them, else they are
+/// answered with "filtered", which is the truth.
+/// </summary>
+internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes routes, IcmpSender icmp, byte[] scratch)
+{
+    public const int ErrorsAtOnce = 16;
+
+    private const int MostFlows = 64;
+    private const long IdleNs = 30_000_000_000;
+
+    private readonly Dictionary<(Ipv4Address, ushort), EchoFlow> _flows = [];
+    private ushort _nextId = (ushort)Random.Shared.Next();
+
+    public GuestLink Link => link;
+
+    public Routes Routes => routes;
+
+    public IcmpSender Icmp => icmp;
+
+    public byte[] Scratch => scratch;
+
+    public int Count => _flows.Count;
+
+    /// <summary>Takes an ICMP message whose checksum is good.</summary>
+    /// <param name="ip">The packet's header.</param>
+    /// <param name="packet">The packet; the message in it is changed.</param>
+    public void Input(in Ipv4Header ip, Span<byte> packet)
+    {
+        Span<byte> message = packet[ip.HeaderBytes..ip.TotalBytes];
+        if (message.Length < IcmpMessage.HeaderBytes || message[0] != IcmpMessage.ECHO) return;
+        if (ip.Destination == link.Options.HostAddress || ip.Destination == link.Options.DnsAddress)
+        {
+            Answer(ip, message);
+            return;
+        }
+
+        Route route = routes.Find(ip.Destination, 0, out InetEndPoint remote);
+        if (route == Route.None) return;
+        byte code = route == Route.Unreachable ? IcmpMessage.HOST_UNREACH : IcmpMessage.PKT_FILTERED;
+        ushort id = BinaryPrimitives.ReadUInt16BigEndian(message[IcmpMessage.IdAt..]);
+        if (route == Route.Open && Find(ip.Source, id) is { } flow)
+        {
+            flow.LastUsedNs = link.Clock.NowNs;
+            SocketStatus status = flow.Send(message, remote, (byte)(ip.TimeToLive - 1));
+            if (status is SocketStatus.Ok or SocketStatus.Pending or SocketStatus.NoResources) return;
+            BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.IdAt..], id);
+            code = status == SocketStatus.NetUnreachable ? IcmpMessage.NET_UNREACH : IcmpMessage.HOST_UNREACH;
+        }
+
+        icmp.PutError(IcmpMessage.DEST_UNREACH, code, packet, ip);
+    }
+
+    /// <summary>Closes what was not used for long.</summary>
+    /// <returns>When to look again.</returns>
+    public long Expire(long nowNs)
+    {
+        long next = long.MaxValue;
+        foreach (EchoFlow flow in _flows.Values)
+        {
+            if (nowNs - flow.LastUsedNs >= IdleNs) Close(flow);
+            else next = Math.Min(next, flow.LastUsedNs + IdleNs);
+        }
+
+        return next;
+    }
+
+    public void CloseAll()
+    {
+        foreach (EchoFlow flow in _flows.Values) Close(flow);
+    }
+
+    private void Answer(in Ipv4Header ip, Span<byte> message)
+    {
+        message[0] = IcmpMessage.ECHO_REPLY;
+        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], 0);
+        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], InternetChecksum.Of(message));
+        link.PutIpv4(ip.Destination, ip.Source, Ipv4Header.IPPROTO_ICMP, message);
+    }
+
+    private EchoFlow? Find(Ipv4Address guest, ushort id)
+    {
+        if (_flows.TryGetValue((guest, id), out EchoFlow? flow)) return flow;
+        if (_flows.Count >= MostFlows) CloseOldest();
+        bool isRaw = false;
+        SocketStatus status = sockets.OpenDatagrams(SocketKind.Echo, ipv6: false, out IHostDatagrams? socket);
+        if (status != SocketStatus.Ok)
+        {
+            isRaw = true;
+            status = sockets.OpenDatagrams(SocketKind.EchoRaw, ipv6: false, out socket);
+        }
+
+        if (status != SocketStatus.Ok) return null;
+        flow = new(this, guest, id, socket!, isRaw, _nextId++) { LastUsedNs = link.Clock.NowNs };
+        if (!socket!.Watch(flow))
+        {
+            flow.Close();
+            return null;
+        }
+
+        _flows.Add((guest, id), flow);
+        link.Schedule(link.Clock.NowNs + IdleNs);
+        return flow;
+    }
+
+    private void CloseOldest()
+    {
+        EchoFlow? oldest = null;
+        foreach (EchoFlow flow in _flows.Values)
+            if (oldest is null || flow.LastUsedNs < oldest.LastUsedNs) oldest = flow;
+        if (oldest is not null) Close(oldest);
+    }
+
+    private void Close(EchoFlow flow)
+    {
+        flow.Close();
+        _flows.Remove(flow.Key);
+    }
+}

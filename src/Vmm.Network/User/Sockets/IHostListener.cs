@@ -1,0 +1,9 @@
+using Vmm.Host.Sockets;
+
+namespace Vmm.Network.User.Sockets;
+
+/// <summary>A port that takes connections.</summary>
+internal interface IHostListener : IHostSocket
+{
+    SocketStatus TryAccept(out IHostStream? stream, out InetEndPoint peer);
+}

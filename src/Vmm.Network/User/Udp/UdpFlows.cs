@@ -1,0 +1,156 @@
+using Vmm.Host.Sockets;
+using Vmm.Network.User.Icmp;
+using Vmm.Network.User.Packets;
+using Vmm.Network.User.Sockets;
+
+namespace Vmm.Network.User.Udp;
+
+/// <summary>All flows of datagrams. A full table gives up the one longest unused.</summary>
+internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes routes, IcmpSender icmp, byte[] scratch)
+{
+    private const int MostFlows = 512;
+    private const int MostUnanswered = 2;
+
+    private readonly Dictionary<UdpKey, UdpFlow> _flows = [];
+
+    public GuestLink Link => link;
+
+    public Routes Routes => routes;
+
+    public IcmpSender Icmp => icmp;
+
+    public byte[] Scratch => scratch;
+
+    public int Count => _flows.Count;
+
+    public ulong SentBytes { get; private set; }
+
+    public ulong ReceivedBytes { get; set; }
+
+    /// <summary>Takes a datagram whose checksum is good.</summary>
+    /// <param name="queue">Where it came from.</param>
+    /// <param name="ip">The packet's header.</param>
+    /// <param name="udp">The datagram's.</param>
+    /// <param name="packet">The packet.</param>
+    /// <param name="segmentBytes">Cut the payload into datagrams of this size; 0 for one.</param>
+    public void Input(int queue, in Ipv4Header ip, in UdpHeader udp, ReadOnlySpan<byte> packet, int segmentBytes)
+    {
+        ReadOnlySpan<byte> payload = packet.Slice(ip.HeaderBytes + UdpHeader.Bytes, udp.Length - UdpHeader.Bytes);
+        Route route = routes.Find(ip.Destination, udp.DestinationPort, out InetEndPoint remote);
+        if (route == Route.None) return;
+        byte code = route switch
+        {
+            Route.Refused => IcmpMessage.PORT_UNREACH,
+            Route.Filtered => IcmpMessage.PKT_FILTERED,
+            _ => IcmpMessage.HOST_UNREACH,
+        };
+        if (route == Route.Open)
+        {
+            SocketStatus status = Send(queue, ip, udp, payload, remote, segmentBytes);
+            if (status is SocketStatus.Ok or SocketStatus.Pending or SocketStatus.NoResources) return;
+            if (status == SocketStatus.TooLong)
+            {
+                icmp.PutError(IcmpMessage.DEST_UNREACH, IcmpMessage.FRAG_NEEDED, packet, ip, (ushort)link.Options.Mtu);
+                return;
+            }
+
+            code = status switch
+            {
+                SocketStatus.NetUnreachable => IcmpMessage.NET_UNREACH,
+                SocketStatus.Refused => IcmpMessage.PORT_UNREACH,
+                SocketStatus.Denied => IcmpMessage.PKT_FILTERED,
+                _ => IcmpMessage.HOST_UNREACH,
+            };
+        }
+
+        icmp.PutError(IcmpMessage.DEST_UNREACH, code, packet, ip);
+    }
+
+    /// <summary>Closes what was not used for long.</summary>
+    /// <returns>When to look again.</returns>
+    public long Expire(long nowNs)
+    {
+        long next = long.MaxValue;
+        foreach (UdpFlow flow in _flows.Values)
+        {
+            if (flow.DeadlineNs <= nowNs) Close(flow);
+            else next = Math.Min(next, flow.DeadlineNs);
+        }
+
+        return next;
+    }
+
+    public void CloseAll()
+    {
+        foreach (UdpFlow flow in _flows.Values) Close(flow);
+    }
+
+    private SocketStatus Send(int queue, in Ipv4Header ip, in UdpHeader udp, ReadOnlySpan<byte> payload, InetEndPoint remote, int segmentBytes)
+    {
+        UdpKey key = new(ip.Source, udp.SourcePort, routes.IsNameServer(ip.Destination));
+        UdpFlow? flow = Find(key, ref remote, out SocketStatus status);
+        if (flow is null) return status;
+        flow.Queue = queue;
+        SentBytes += (ulong)payload.Length;
+        byte hops = (byte)(ip.TimeToLive - 1);
+        if (segmentBytes == 0) return flow.Send(payload, remote, hops);
+        while (!payload.IsEmpty && status == SocketStatus.Ok)
+        {
+            ReadOnlySpan<byte> piece = payload[..Math.Min(segmentBytes, payload.Length)];
+            status = flow.Send(piece, remote, hops);
+            payload = payload[piece.Length..];
+        }
+
+        return status;
+    }
+
+    private UdpFlow? Find(in UdpKey key, ref InetEndPoint remote, out SocketStatus status)
+    {
+        status = SocketStatus.Ok;
+        if (_flows.TryGetValue(key, out UdpFlow? flow) && key.IsNameService)
+        {
+            // A guest that asks again in vain gets the next server, and one that has changed needs a socket of its own.
+            if (flow.Unanswered >= MostUnanswered)
+            {
+                routes.NameServerFailed();
+                _ = routes.Find(link.Options.DnsAddress, Routes.DomainPort, out remote);
+            }
+
+            if (flow.NameServer != remote || flow.Unanswered >= MostUnanswered)
+            {
+                Close(flow);
+                flow = null;
+            }
+        }
+
+        if (flow is not null) return flow;
+        if (_flows.Count >= MostFlows) CloseOldest();
+        status = sockets.OpenDatagrams(SocketKind.Datagram, remote.IsIPv6, out IHostDatagrams? socket);
+        if (socket is null) return null;
+        flow = new(this, key, socket);
+        if (!socket.Watch(flow))
+        {
+            flow.Close();
+            status = SocketStatus.NoResources;
+            return null;
+        }
+
+        _flows.Add(key, flow);
+        link.Schedule(flow.DeadlineNs);
+        return flow;
+    }
+
+    private void CloseOldest()
+    {
+        UdpFlow? oldest = null;
+        foreach (UdpFlow flow in _flows.Values)
+            if (oldest is null || flow.LastUsedNs < oldest.LastUsedNs) oldest = flow;
+        if (oldest is not null) Close(oldest);
+    }
+
+    private void Close(UdpFlow flow)
+    {
+        flow.Close();
+        _flows.Remove(flow.Key);
+    }
+}
