@@ -10,7 +10,7 @@ internal sealed class DeviceOptions
     private readonly Option<string[]> _disk = new("--disk")
     {
         HelpName = "path=FILE,format=FORMAT",
-        Description = "A virtio disk: format=raw or qcow2; readonly=on, snapshot=on (writes are thrown away at the end), backing=on (let the image name "
+        Description = "A virtio disk: format=raw, qcow2, vpc or vmdk; readonly=on, snapshot=on (writes are thrown away at the end), backing=on (let the image name "
             + "another one below it), serial=TEXT, queues=N, queue-size=N, bps=SIZE, bps-burst=SIZE, iops=N, iops-burst=N (limits a second), id=NAME. Two commas stand for one in a value.",
     };
 

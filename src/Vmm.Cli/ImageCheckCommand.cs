@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Vmm.Storage;
-using Vmm.Storage.Qcow2;
 using Vmm.Storage.Tools;
 
 namespace Vmm.Cli;
@@ -40,15 +39,16 @@ internal static class ImageCheckCommand
                 "all" => ImageRepair.All,
                 string other => throw new ImageException($"'{other}' is none of leaks, all"),
             };
-            if (ImageFormats.Parse(result.GetRequiredValue(format)) == ImageFormat.Raw)
+            ImageFormat parsed = ImageFormats.Parse(result.GetRequiredValue(format));
+            if (!ImageChecker.CanCheck(parsed))
             {
-                StandardError.Error("a raw image has nothing to check");
+                StandardError.Error($"a {parsed.Name()} image has nothing to check");
                 return NothingToCheck;
             }
 
             ImageCheckResult found;
-            using (ProgressBar bar = new()) found = Qcow2Tools.Check(path, mend, bar.Report);
-            result.InvocationConfiguration.Output.WriteLine(result.GetValue(json) ? Json(path, found) : Text(found));
+            using (ProgressBar bar = new()) found = ImageChecker.Check(path, parsed, mend, bar.Report);
+            result.InvocationConfiguration.Output.WriteLine(result.GetValue(json) ? Json(path, parsed, found) : Text(found));
             return found.Corruptions != 0 ? Corrupt : found.Leaks != 0 ? Leaks : (int)ExitCode.Ok;
         }));
         return command;
@@ -63,11 +63,11 @@ internal static class ImageCheckCommand
         return string.Join('\n', lines);
     }
 
-    private static string Json(string path, ImageCheckResult found) => JsonText.Of(json =>
+    private static string Json(string path, ImageFormat format, ImageCheckResult found) => JsonText.Of(json =>
     {
         json.WriteStartObject();
         json.WriteString("filename", path);
-        json.WriteString("format", "qcow2");
+        json.WriteString("format", format.Name());
         json.WriteNumber("check-errors", 0);
         json.WriteNumber("corruptions", found.Corruptions);
         json.WriteNumber("leaks", found.Leaks);

@@ -46,7 +46,7 @@ internal static class ImageCommand
     /// <summary>The format, which is always said.</summary>
     public static Option<string> Format(string name = "--format", string alias = "-f", string what = "image") => new(name, alias)
     {
-        HelpName = "raw|qcow2",
+        HelpName = ImageFormats.Choice,
         Required = true,
         Description = $"The format of the {what}. It is never guessed: a guest can write any header into its disk.",
     };

@@ -16,7 +16,7 @@ internal static class ImageCommitCommand
         {
             string path = result.GetRequiredValue(file);
             ImageFormat parsed = ImageFormats.Parse(result.GetRequiredValue(format));
-            if (parsed == ImageFormat.Raw || Qcow2Tools.Describe(path) is not { BackingFile: { } name } info) throw new ImageException($"{path} has no backing file");
+            if (ImageDescriber.Describe(path, parsed) is not { BackingFile: { } name } info) throw new ImageException($"{path} has no backing file");
             if (info.BackingFormat is null) throw new ImageException($"{path} does not say the format of its backing file, and it is not guessed");
             // Above, only what is its own is read, so the file below is free to be written.
             using IDiskImage image = DiskImages.OpenAlone(path, parsed);

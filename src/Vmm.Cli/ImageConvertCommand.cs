@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Vmm.Storage;
-using Vmm.Storage.Qcow2;
 using Vmm.Storage.Tools;
 
 namespace Vmm.Cli;
@@ -12,8 +11,8 @@ internal static class ImageConvertCommand
     {
         Option<string> format = ImageCommand.Format(what: "source");
         Option<string> outputFormat = ImageCommand.Format("--output-format", "-O", "new image");
-        Option<string[]> options = new("--option", "-o") { HelpName = "K=V,…", Description = $"For qcow2: {ImageOptions.Forms}." };
-        Option<bool> compress = new("--compress", "-c") { Description = "Compress; qcow2 only." };
+        Option<string[]> options = new("--option", "-o") { HelpName = "K=V,…", Description = $"For {ImageOptions.Forms}." };
+        Option<bool> compress = new("--compress", "-c") { Description = "Compress; qcow2, and vmdk with subformat=streamOptimized, which always does." };
         Option<string?> snapshot = new("--snapshot", "-l") { HelpName = "NAME", Description = "Take this internal snapshot of the source." };
         Option<bool> backing = ImageCommand.Backing();
         Option<bool> sync = new("--sync") { Description = "End only when the new image is safe on the disk." };
@@ -25,23 +24,25 @@ internal static class ImageConvertCommand
             using IDiskImage source = ImageCommand.Open(result.GetRequiredValue(from), result.GetRequiredValue(format),
                 new ImageOpenOptions { ReadOnly = true, AllowBacking = result.GetValue(backing) });
             if (result.GetValue(snapshot) is { } name) Qcow2Tools.ShowSnapshot(source, name);
-            ImageFormat target = ImageFormats.Parse(result.GetRequiredValue(outputFormat));
-            string[] texts = result.GetValue(options) ?? [];
-            Qcow2CreateOptions made = ImageOptions.Parse(texts, source.SizeBytes);
+            ImageOptions made = ImageOptions.Parse(ImageFormats.Parse(result.GetRequiredValue(outputFormat)), result.GetValue(options) ?? []);
             if (made.BackingFile is not null) throw new ImageException("a converted image holds everything itself: it has no backing file");
-            if (target == ImageFormat.Raw && (texts.Length != 0 || result.GetValue(compress))) throw new ImageException("a raw image has no options and no compression");
-            Copy(source, result.GetRequiredValue(to), target, made, result.GetValue(compress), result.GetValue(sync));
+            if (made.Format == ImageFormat.Raw && result.GetValue(compress)) throw new ImageException("a raw image has no compression");
+            Copy(source, result.GetRequiredValue(to), made, result.GetValue(compress), ignoreFlush: !result.GetValue(sync));
             return (int)ExitCode.Ok;
         }));
         return command;
     }
 
-    private static void Copy(IDiskImage source, string path, ImageFormat format, Qcow2CreateOptions options, bool compress, bool sync)
+    private static void Copy(IDiskImage source, string path, ImageOptions options, bool compress, bool ignoreFlush)
     {
-        using IDiskImage target = format == ImageFormat.Raw
-            ? DiskImages.CreateRaw(path, source.SizeBytes, ignoreFlush: !sync)
-            : DiskImages.CreateQcow2(path, options, ignoreFlush: !sync);
         using ProgressBar bar = new();
+        if (options.IsStream)
+        {
+            ImageConverter.CopyToStream(source, path, options.Vmdk(source.SizeBytes), ignoreFlush, bar.Report);
+            return;
+        }
+
+        using IDiskImage target = options.Make(path, source.SizeBytes, backing: null, ignoreFlush);
         ImageConverter.Copy(source, target, compress, bar.Report);
     }
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Vmm.Storage;
-using Vmm.Storage.Qcow2;
 
 namespace Vmm.Cli;
 
@@ -10,38 +9,40 @@ internal static class ImageCreateCommand
     public static Command Create()
     {
         Option<string> format = ImageCommand.Format();
-        Option<string[]> options = new("--option", "-o") { HelpName = "K=V,…", Description = $"For qcow2: {ImageOptions.Forms}." };
+        Option<string[]> options = new("--option", "-o") { HelpName = "K=V,…", Description = $"For {ImageOptions.Forms}." };
         Option<string?> backing = new("--backing-file", "-b") { HelpName = "FILE", Description = "The image that shows through where the new one has nothing." };
-        Option<string?> backingFormat = new("--backing-format", "-F") { HelpName = "raw|qcow2", Description = "Its format." };
+        Option<string?> backingFormat = new("--backing-format", "-F") { HelpName = ImageFormats.Choice, Description = "Its format." };
         Argument<string> file = ImageCommand.File(description: "The new image. What the file held is lost.");
         Argument<string?> size = new("SIZE") { Arity = ArgumentArity.ZeroOrOne, Description = "The disk's size, with K, M, G or T. [default: the backing file's]" };
         Command command = new("create", "Make an empty image.") { format, options, backing, backingFormat, file, size };
         command.SetAction(result => ImageCommand.Run(() => Make(
-            result.GetRequiredValue(format), result.GetRequiredValue(file), result.GetValue(size), result.GetValue(options) ?? [],
-            result.GetValue(backing), result.GetValue(backingFormat))));
+            ImageOptions.Parse(ImageFormats.Parse(result.GetRequiredValue(format)), result.GetValue(options) ?? [], result.GetValue(backing), result.GetValue(backingFormat)),
+            result.GetRequiredValue(file), result.GetValue(size) is { } text ? ImageCommand.ParseSize(text) : null)));
         return command;
     }
 
-    private static int Make(string format, string path, string? sizeText, string[] texts, string? backingFile, string? backingFormat)
+    private static int Make(ImageOptions options, string path, ulong? size)
     {
-        ImageFormat parsed = ImageFormats.Parse(format);
-        Qcow2CreateOptions options = ImageOptions.Parse(texts, sizeText is null ? 0 : ImageCommand.ParseSize(sizeText));
-        if (backingFile is not null) options = options with { BackingFile = backingFile };
-        if (backingFormat is not null) options = options with { BackingFormat = ImageFormats.Parse(backingFormat) };
-        if (parsed == ImageFormat.Raw && (texts.Length != 0 || options.BackingFile is not null)) throw new ImageException("a raw image has no options and no backing file");
-        if (options.BackingFile is { } below)
+        IDiskImage? backing = options.BackingFile is null ? null : OpenBacking(options, path);
+        try
         {
-            if (options.BackingFormat is not { } belowFormat) throw new ImageException("the format of the backing file must be said (-F)");
-            string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-            using IDiskImage image = DiskImages.Open(Path.Combine(folder, below), belowFormat, new ImageOpenOptions { ReadOnly = true, AllowBacking = true });
-            if (sizeText is null) options = options with { SizeBytes = image.SizeBytes };
+            if ((size ?? backing?.SizeBytes) is not { } bytes) throw new ImageException("a size is needed");
+            if (options.Format == ImageFormat.Vhd && backing is not null && bytes != backing.SizeBytes)
+                throw new ImageException($"a differencing VHD image has the size of its parent, {backing.SizeBytes} bytes");
+            using IDiskImage made = options.Make(path, bytes, backing, ignoreFlush: false);
+            return (int)ExitCode.Ok;
         }
-        else if (sizeText is null)
+        finally
         {
-            throw new ImageException("a size is needed");
+            backing?.Dispose();
         }
+    }
 
-        using IDiskImage made = parsed == ImageFormat.Raw ? DiskImages.CreateRaw(path, options.SizeBytes) : DiskImages.CreateQcow2(path, options);
-        return (int)ExitCode.Ok;
+    private static IDiskImage OpenBacking(ImageOptions options, string path)
+    {
+        if (options.BackingFormat is not { } format) throw new ImageException("the format of the backing file must be said (-F)");
+        if (options.Format != ImageFormat.Qcow2 && format != options.Format) throw new ImageException($"a {options.Format.Name()} image can only lie over another {options.Format.Name()} image");
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        return DiskImages.Open(Path.Combine(folder, options.BackingFile!), format, new ImageOpenOptions { ReadOnly = true, AllowBacking = true });
     }
 }

@@ -33,7 +33,7 @@ internal static class ImageMapCommand
         foreach (MappedPiece piece in ImageMapper.Pieces(image))
         {
             if (piece.Kind is BlockExtentKind.Unallocated or BlockExtentKind.Zero) continue;
-            string at = piece.HostOffset is { } place ? $"0x{place:x}" : "compressed";
+            string at = piece.HostOffset is { } place ? $"0x{place:x}" : piece.Kind == BlockExtentKind.Compressed ? "compressed" : "-";
             output.WriteLine($"{$"0x{piece.Offset:x}",-18}{$"0x{piece.Length:x}",-18}{at,-18}{piece.File}");
         }
     }

@@ -1,5 +1,7 @@
 using Vmm.Host;
 using Vmm.Storage.Qcow2;
+using Vmm.Storage.Vhd;
+using Vmm.Storage.Vmdk;
 
 namespace Vmm.Storage;
 
@@ -18,7 +20,7 @@ public static class DiskImages
     public static IDiskImage OpenAlone(string path, ImageFormat format)
     {
         HostImageFile file = new(BlockFile.Open(path, readOnly: true, ignoreLocks: true));
-        return Guard<IDiskImage>(file, () => format == ImageFormat.Raw ? new RawImage(file) : new Qcow2Image(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Use));
+        return Guard(file, () => OpenAlone(file, format, name => Beside(path, name, readOnly: true, ignoreLocks: true, ignoreFlush: false)));
     }
 
     /// <summary>Makes an empty raw image. A block device keeps its size, which must do.</summary>
@@ -42,7 +44,45 @@ public static class DiskImages
     public static IDiskImage CreateQcow2(string path, Qcow2CreateOptions options, IDiskImage? backing = null, bool ignoreFlush = false)
     {
         HostImageFile file = new(BlockFile.Create(path), ignoreFlush);
-        return Guard(file, () => new Qcow2Image(file, Qcow2Creator.Create(file, options), backing, Qcow2OpenMode.Use));
+        return Guard(file, () =>
+        {
+            if (backing is not null && options.Preallocation != Qcow2Preallocation.Off) throw new ImageException("a preallocated image would hide its backing file");
+            Qcow2Image image = new(file, Qcow2Creator.Create(file, options), backing, Qcow2OpenMode.Use);
+            image.Preallocate(options.Preallocation);
+            return image;
+        });
+    }
+
+    /// <summary>Makes an empty VHD image.</summary>
+    /// <param name="path">A new file; what it held is lost.</param>
+    /// <param name="options">How.</param>
+    /// <param name="parent">The image that is to show through, opened already; taken over.</param>
+    /// <param name="ignoreFlush">See <see cref="ImageOpenOptions.IgnoreFlush"/>.</param>
+    public static IDiskImage CreateVhd(string path, VhdCreateOptions options, IDiskImage? parent = null, bool ignoreFlush = false)
+    {
+        if (parent is not null and not IVhdImage) throw new ImageException($"{parent.Name}: the parent of a VHD image is a VHD image itself");
+        HostImageFile file = new(BlockFile.Create(path), ignoreFlush);
+        return Guard(file, () =>
+        {
+            VhdCreator.Create(file, options, (parent as IVhdImage)?.Footer, DateTimeOffset.UtcNow);
+            return VhdImages.Open(file, ImageOpenMode.Use, parent is null ? null : _ => parent);
+        });
+    }
+
+    /// <summary>Makes an empty VMDK image in one file.</summary>
+    /// <param name="path">A new file; what it held is lost.</param>
+    /// <param name="options">How.</param>
+    /// <param name="parent">The image that is to show through, opened already; taken over.</param>
+    /// <param name="ignoreFlush">See <see cref="ImageOpenOptions.IgnoreFlush"/>.</param>
+    public static IDiskImage CreateVmdk(string path, VmdkCreateOptions options, IDiskImage? parent = null, bool ignoreFlush = false)
+    {
+        if (parent is not null and not IVmdkImage { Descriptor: not null }) throw new ImageException($"{parent.Name}: the parent of a VMDK image is a VMDK image itself");
+        HostImageFile file = new(BlockFile.Create(path), ignoreFlush);
+        return Guard(file, () =>
+        {
+            VmdkCreator.Create(file, options, (parent as IVmdkImage)?.Descriptor);
+            return VmdkImages.Open(file, ImageOpenMode.Use, parent is null ? null : _ => parent, _ => throw new ImageException("a new image is in one file"));
+        });
     }
 
     /// <summary>Puts a layer over an image that takes all writes and is gone at the end.</summary>
@@ -70,6 +110,14 @@ public static class DiskImages
         };
     }
 
+    internal static IDiskImage OpenAlone(IImageFile file, ImageFormat format, Func<string, IImageFile> openExtent) => format switch
+    {
+        ImageFormat.Raw => new RawImage(file),
+        ImageFormat.Qcow2 => new Qcow2Image(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Use),
+        ImageFormat.Vhd => VhdImages.Open(file, ImageOpenMode.Use, openParent: null),
+        _ => VmdkImages.Open(file, ImageOpenMode.Use, openParent: null, openExtent),
+    };
+
     internal static IDiskImage OpenQcow2(IImageFile file, IDiskImage? backing, Qcow2OpenMode mode = Qcow2OpenMode.Use)
         => Guard(file, () => new Qcow2Image(file, Qcow2Header.Read(file), backing, mode));
 
@@ -88,23 +136,41 @@ public static class DiskImages
         {
             if (chain.Contains(host.Identity)) throw new ImageException($"{path} is its own backing file");
             if (chain.Count == LongestChain) throw new ImageException($"{path}: more than {LongestChain} backing files");
+            chain = [.. chain, host.Identity];
             if (format == ImageFormat.Raw) return new RawImage(file);
+            if (format == ImageFormat.Vhd) return VhdImages.Open(file, ImageOpenMode.Use, parent => OpenBacking(path, parent, ImageFormat.Vhd, options, chain));
+            if (format == ImageFormat.Vmdk)
+            {
+                return VmdkImages.Open(file, ImageOpenMode.Use, parent => OpenBacking(path, parent, ImageFormat.Vmdk, options, chain), name => options.AllowBacking
+                    ? Beside(path, name, options.ReadOnly, options.IgnoreLocks, options.IgnoreFlush)
+                    : throw new ImageException($"{path} is made of other files ('{name}'), which must be allowed (backing=on, --backing)"));
+            }
+
             Qcow2Header header = Qcow2Header.Read(file);
-            return new Qcow2Image(file, header, OpenBacking(path, header, options, [.. chain, host.Identity]), Qcow2OpenMode.Use);
+            return new Qcow2Image(file, header, OpenBacking(path, header, options, chain), Qcow2OpenMode.Use);
         });
     }
+
+    /// <summary>A file in the same folder.</summary>
+    private static HostImageFile Beside(string path, string name, bool readOnly, bool ignoreLocks, bool ignoreFlush)
+        => new(BlockFile.Open(Path.Combine(Path.GetDirectoryName(path) ?? "", name), readOnly, ignoreLocks), ignoreFlush);
 
     private static IDiskImage? OpenBacking(string path, Qcow2Header header, ImageOpenOptions options, List<(ulong, ulong)> chain)
     {
         if (header.BackingFile is null) return null;
-        if (!options.AllowBacking)
-            throw new ImageException($"{path} has the backing file '{header.BackingFile}', which must be allowed (backing=on, --backing)");
-        if (header.BackingFormat is null)
-            throw new ImageException($"{path} does not say the format of its backing file '{header.BackingFile}', and it is not guessed: a guest could have written any header");
-        if (header.BackingFile.Contains(':', StringComparison.Ordinal) && !header.BackingFile.Contains('/', StringComparison.Ordinal))
-            throw new ImageException($"{path}: the backing file '{header.BackingFile}' is no path, and nothing else is supported");
-        string below = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, header.BackingFile);
-        return Open(below, ImageFormats.Parse(header.BackingFormat), options with { ReadOnly = true }, chain);
+        ImageFormat? format = header.BackingFormat is null ? null : ImageFormats.Parse(header.BackingFormat);
+        return OpenBacking(path, header.BackingFile, format, options, chain);
+    }
+
+    private static IDiskImage OpenBacking(string path, string name, ImageFormat? format, ImageOpenOptions options, List<(ulong, ulong)> chain)
+    {
+        if (!options.AllowBacking) throw new ImageException($"{path} has the backing file '{name}', which must be allowed (backing=on, --backing)");
+        if (format is not { } known)
+            throw new ImageException($"{path} does not say the format of its backing file '{name}', and it is not guessed: a guest could have written any header");
+        if (name.Contains('\0', StringComparison.Ordinal) || (name.Contains(':', StringComparison.Ordinal) && !name.Contains('/', StringComparison.Ordinal)))
+            throw new ImageException($"{path}: the backing file '{name}' is no path, and nothing else is supported");
+        string below = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, name);
+        return Open(below, known, options with { ReadOnly = true }, chain);
     }
 
     private static T Guard<T>(IImageFile file, Func<T> open)

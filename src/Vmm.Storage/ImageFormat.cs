@@ -5,4 +5,10 @@ public enum ImageFormat
 {
     Raw,
     Qcow2,
+
+    /// <summary>Virtual PC's and Hyper-V's, named as qemu-img names it: vpc.</summary>
+    Vhd,
+
+    /// <summary>VMware's.</summary>
+    Vmdk,
 }

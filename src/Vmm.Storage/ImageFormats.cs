@@ -4,9 +4,12 @@ namespace Vmm.Storage;
 public static class ImageFormats
 {
     /// <summary>What can be said.</summary>
-    public const string Names = "raw, qcow2";
+    public const string Names = "raw, qcow2, vpc, vmdk";
 
-    private static readonly string[] Known = ["vpc", "vhd", "vhdx", "vmdk", "qcow", "qed", "vdi", "parallels", "luks", "cloop", "dmg", "bochs"];
+    /// <summary>The same for a placeholder in a help text.</summary>
+    public const string Choice = "raw|qcow2|vpc|vmdk";
+
+    private static readonly string[] Known = ["vhdx", "qcow", "qed", "vdi", "parallels", "luks", "cloop", "dmg", "bochs"];
 
     /// <summary>The format of a name.</summary>
     /// <exception cref="ImageException">There is no such format here.</exception>
@@ -14,10 +17,18 @@ public static class ImageFormats
     {
         "raw" => ImageFormat.Raw,
         "qcow2" => ImageFormat.Qcow2,
+        "vpc" or "vhd" => ImageFormat.Vhd,
+        "vmdk" => ImageFormat.Vmdk,
         _ when Known.Contains(name) => throw new ImageException($"the image format '{name}' is not supported; {Names} are"),
         _ => throw new ImageException($"'{name}' is no image format; {Names} are"),
     };
 
     /// <summary>The name of a format.</summary>
-    public static string Name(this ImageFormat format) => format == ImageFormat.Raw ? "raw" : "qcow2";
+    public static string Name(this ImageFormat format) => format switch
+    {
+        ImageFormat.Raw => "raw",
+        ImageFormat.Qcow2 => "qcow2",
+        ImageFormat.Vhd => "vpc",
+        _ => "vmdk",
+    };
 }

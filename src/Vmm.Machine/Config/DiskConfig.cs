@@ -67,7 +67,7 @@ public sealed record DiskConfig : DeviceConfig
         DiskConfig config = new()
         {
             Path = keys.Need("path", "the image file or block device"),
-            Format = keys.Need("format", "raw or qcow2; it is not guessed, because a guest can write any header into a raw image"),
+            Format = keys.Need("format", "raw, qcow2, vpc or vmdk; it is not guessed, because a guest can write any header into a raw image"),
             ReadOnly = keys.TakeSwitch("readonly"),
             AllowBacking = keys.TakeSwitch("backing"),
             Snapshot = keys.TakeSwitch("snapshot"),

@@ -18,6 +18,8 @@ public sealed record Qcow2CreateOptions
 
     public bool LazyRefcounts { get; init; }
 
+    public Qcow2Preallocation Preallocation { get; init; }
+
     /// <summary>As it is to stand in the image.</summary>
     public string? BackingFile { get; init; }
 

@@ -1,6 +1,7 @@
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
-using Vmm.Storage.Qcow2;
+using Vmm.Host;
+using Vmm.Storage.Vmdk;
 
 namespace Vmm.Storage.Tools;
 
@@ -15,18 +16,34 @@ public static class ImageConverter
     /// <summary>Copies everything.</summary>
     /// <param name="from">With its backing images.</param>
     /// <param name="to">Reads as zeros everywhere, and is at least as large.</param>
-    /// <param name="compress">Write compressed clusters; qcow2 only.</param>
+    /// <param name="compress">Write compressed clusters, where the format has them.</param>
     /// <param name="progress">Is told the part that is done, 0 to 1.</param>
     /// <exception cref="ImageException">A read or write failed, or there is no compression in the format.</exception>
     public static void Copy(IDiskImage from, IDiskImage to, bool compress, Action<double>? progress)
     {
         ulong size = from.SizeBytes;
         if (to.SizeBytes < size) throw new ImageException($"{to.Name} has {to.SizeBytes} bytes; {size} are needed");
-        if (compress && to is not Qcow2Image) throw new ImageException($"the format {to.Format.Name()} has no compression");
+        if (compress && to is not ICompressedTarget) throw new ImageException($"the format {to.Format.Name()} has no compression here");
         using IEnumerator<(ulong Offset, ulong Count)> pieces = DataPieces(from, size).GetEnumerator();
-        if (compress) CopyCompressed(from, (Qcow2Image)to, pieces, progress);
+        if (compress) CopyCompressed(from, (ICompressedTarget)to, pieces, progress);
         else CopyPlain(from, to, pieces, progress);
         Check(to.Flush(), to);
+        progress?.Invoke(1);
+    }
+
+    /// <summary>Copies everything into a new VMDK image that is written once from front to back.</summary>
+    /// <param name="from">With its backing images.</param>
+    /// <param name="path">A new file; what it held is lost.</param>
+    /// <param name="options">How; of the source's size.</param>
+    /// <param name="ignoreFlush">See <see cref="ImageOpenOptions.IgnoreFlush"/>.</param>
+    /// <param name="progress">Is told the part that is done, 0 to 1.</param>
+    public static void CopyToStream(IDiskImage from, string path, VmdkCreateOptions options, bool ignoreFlush, Action<double>? progress)
+    {
+        using HostImageFile file = new(BlockFile.Create(path), ignoreFlush);
+        VmdkStreamWriter writer = new(file, options);
+        using IEnumerator<(ulong Offset, ulong Count)> pieces = DataPieces(from, from.SizeBytes).GetEnumerator();
+        CopyCompressed(from, writer, pieces, progress);
+        writer.Finish();
         progress?.Invoke(1);
     }
 
@@ -137,27 +154,27 @@ public static class ImageConverter
     }
 
     // Packed by all cores, written in order.
-    private static void CopyCompressed(IDiskImage from, Qcow2Image to, IEnumerator<(ulong Offset, ulong Count)> pieces, Action<double>? progress)
+    private static void CopyCompressed(IDiskImage from, ICompressedTarget to, IEnumerator<(ulong Offset, ulong Count)> pieces, Action<double>? progress)
     {
-        int clusterBytes = to.Header.ClusterBytes;
-        int batch = Math.Max(1, Math.Max(BufferBytes, clusterBytes * Environment.ProcessorCount) / clusterBytes);
-        byte[][] clusters = new byte[batch][];
+        int unitBytes = to.UnitBytes;
+        int batch = Math.Max(1, Math.Max(BufferBytes, unitBytes * Environment.ProcessorCount) / unitBytes);
+        byte[][] units = new byte[batch][];
         byte[][] packed = new byte[batch][];
         int[] packedBytes = new int[batch];
         for (int i = 0; i < batch; i++)
         {
-            clusters[i] = new byte[clusterBytes];
-            packed[i] = new byte[clusterBytes - IBlockBackend.SectorBytes];
+            units[i] = new byte[unitBytes];
+            packed[i] = new byte[to.MostPackedBytes];
         }
 
         List<ulong> offsets = [];
-        foreach (ulong offset in Clusters(pieces, (ulong)clusterBytes))
+        foreach (ulong offset in Clusters(pieces, (ulong)unitBytes))
         {
-            byte[] cluster = clusters[offsets.Count];
-            int part = (int)Math.Min((ulong)clusterBytes, from.SizeBytes - offset);
-            Check(from.Read(offset, cluster.AsSpan(0, part)), from);
-            if (!cluster.AsSpan(0, part).ContainsAnyExcept((byte)0)) continue;
-            cluster.AsSpan(part).Clear();
+            byte[] unit = units[offsets.Count];
+            int part = (int)Math.Min((ulong)unitBytes, from.SizeBytes - offset);
+            Check(from.Read(offset, unit.AsSpan(0, part)), from);
+            if (!unit.AsSpan(0, part).ContainsAnyExcept((byte)0)) continue;
+            unit.AsSpan(part).Clear();
             offsets.Add(offset);
             if (offsets.Count < batch) continue;
             WritePacked();
@@ -168,9 +185,8 @@ public static class ImageConverter
 
         void WritePacked()
         {
-            Qcow2Codec codec = new(to.Compression);
-            Parallel.For(0, offsets.Count, i => packedBytes[i] = codec.Pack(clusters[i], packed[i]));
-            for (int i = 0; i < offsets.Count; i++) to.WriteCompressed(offsets[i], clusters[i], packed[i].AsSpan(0, packedBytes[i]));
+            Parallel.For(0, offsets.Count, i => packedBytes[i] = to.Pack(units[i], packed[i]));
+            for (int i = 0; i < offsets.Count; i++) to.WriteCompressed(offsets[i], units[i], packed[i].AsSpan(0, packedBytes[i]));
             offsets.Clear();
         }
     }

@@ -35,7 +35,7 @@ public sealed class Qcow2Target : IFuzzTarget
 
     private static void Look(MemoryImageFile file)
     {
-        Qcow2Tools.Describe(Qcow2Header.Read(file));
+        ImageDescriber.Describe(file, ImageFormat.Qcow2);
         using (Qcow2Image image = new(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Check)) Attempt(() => image.Check(ImageRepair.None, null));
         int snapshots;
         using (IDiskImage disk = DiskImages.OpenQcow2(file, null))

@@ -1,0 +1,7 @@
+namespace Vmm.Storage.Vhd;
+
+/// <summary>A VHD disk of any kind.</summary>
+internal interface IVhdImage
+{
+    VhdFooter Footer { get; }
+}
