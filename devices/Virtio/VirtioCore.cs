@@ -151,8 +151,16 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
     {
         lock (_gate)
         {
-            if (_isResetting || (uint)queue >= (uint)_setups.Length || (DriverFeatures & VirtioFeatures.VIRTIO_F_RING_RESET) == 0) return;
-            if ((CurrentStatus & VirtioStatus.FEATURES_OK) == 0 || !_setups[queue].IsEnabled) return;
+            if ((DriverFeatures & VirtioFeatures.VIRTIO_F_RING_RESET) != 0 && (CurrentStatus & VirtioStatus.FEATURES_OK) != 0) StopQueue(queue);
+        }
+    }
+
+    /// <summary>Stops one queue, if it was enabled: it is over when nothing is under way (§4.2.2.2).</summary>
+    public void StopQueue(int queue)
+    {
+        lock (_gate)
+        {
+            if (_isResetting || (uint)queue >= (uint)_setups.Length || !_setups[queue].IsEnabled) return;
             _queues[queue].Stop();
             _setups[queue].IsResetting = true;
             FinishQueueReset(queue);

@@ -23,6 +23,7 @@ public sealed class ResourceTemplate
     private const byte Decode16 = 1;
     private const byte ResourceConsumer = 1;
     private const byte LevelActiveHigh = 0;
+    private const byte Shared = 1 << 3;
     private const int IsaInterrupts = 16;
 
     private readonly ArrayBufferWriter<byte> _bytes = new();
@@ -47,10 +48,10 @@ public sealed class ResourceTemplate
         return this;
     }
 
-    /// <summary>An I/O APIC input: level, active high, not shared.</summary>
-    public ResourceTemplate Interrupt(uint gsi)
+    /// <summary>An I/O APIC input: level, active high.</summary>
+    public ResourceTemplate Interrupt(uint gsi, bool isShared = false)
     {
-        Span<byte> bytes = [ExtendedInterruptTag, 6, 0, ResourceConsumer | LevelActiveHigh, 1, 0, 0, 0, 0];
+        Span<byte> bytes = [ExtendedInterruptTag, 6, 0, (byte)(ResourceConsumer | LevelActiveHigh | (isShared ? Shared : 0)), 1, 0, 0, 0, 0];
         BinaryPrimitives.WriteUInt32LittleEndian(bytes[5..], gsi);
         _bytes.Write(bytes);
         return this;

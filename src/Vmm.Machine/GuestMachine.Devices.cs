@@ -33,6 +33,7 @@ public sealed partial class GuestMachine
     public void AddDevice(DeviceConfig config)
     {
         if (ConfigValidator.Validate(config) is [var error, ..]) throw new DeviceException(error.ToString());
+        if (config.Transport != VirtioTransportKind.Pci) throw new DeviceException($"'{config.Id}': only a device on the PCI bus can be added to a machine that is there");
         lock (_life) FindRoomFor(config);
         // Not under the lock: an image may be slow to open.
         IAttachment attachment = _attachments.Open(config);
@@ -65,6 +66,7 @@ public sealed partial class GuestMachine
         {
             PluggedDevice device = Find(id);
             if (_board is not { } board) throw Ended();
+            if (device.Config.Transport != VirtioTransportKind.Pci) throw new DeviceException($"'{id}' is not on the PCI bus and stays as long as the machine");
             device.IsLeaving = true;
             // A guest that has not begun cannot mind.
             if (_boots == 0) device.IsEjected = true;

@@ -31,8 +31,10 @@ internal static class BoardBuilder
         AddChipset(board, machine.Interrupts, config);
         AddSerialPorts(board, machine.Interrupts, serial.Ports);
         AddDebugConsole(board, serial.DebugConsole);
-        board.Pci = board.Own(new PciHost(board, machine.Interrupts, attachments.All, ejected, note));
-        VcpuState bootProcessor = LoadGuest(board, config, serial.Ports.Count, loader, isFirst ? note : _ => { });
+        ILookup<VirtioTransportKind, PluggedDevice> devices = attachments.All.ToLookup(device => device.Config.Transport);
+        board.Pci = board.Own(new PciHost(board, machine.Interrupts, [.. devices[VirtioTransportKind.Pci]], ejected, note));
+        VirtioMmioHost mmio = board.Own(new VirtioMmioHost(board, machine.Interrupts, devices[VirtioTransportKind.Mmio], note));
+        VcpuState bootProcessor = LoadGuest(board, config, serial.Ports.Count, mmio.Acpi, loader, isFirst ? note : _ => { });
         for (int i = 0; i < config.Vcpus; i++) board.AddVcpu(machine, i);
         board.Vcpus[0].Execute(vcpu => vcpu.Apply(bootProcessor));
     }
@@ -77,7 +79,7 @@ internal static class BoardBuilder
         board.Ports.Attach(DebugConsole.FirmwarePort, 1, console, name: "debug console");
     }
 
-    private static VcpuState LoadGuest(Board board, MachineConfig config, int serialPorts, BootLoader loader, Action<string> note)
+    private static VcpuState LoadGuest(Board board, MachineConfig config, int serialPorts, IReadOnlyList<IAmlContributor> devices, BootLoader loader, Action<string> note)
     {
         GuestAddress rsdp = AcpiTables.Write(board.Memory, new AcpiOptions
         {
@@ -92,6 +94,7 @@ internal static class BoardBuilder
             ResetValue = ResetControl.ResetValue,
             SciGsi = SciGsi,
             PciRoot = PciHost.Acpi,
+            Contributors = devices,
             SerialPorts = [.. Enumerable.Range(0, serialPorts).Select(i => new AcpiSerialPort(i + 1, SerialPorts[i].Port, SerialPorts[i].Irq))],
         });
         SmbiosTables.Write(board.Memory, new SmbiosOptions { VcpuCount = config.Vcpus });

@@ -6,6 +6,9 @@ public abstract record DeviceConfig
     /// <summary>The name by which it is added, removed and spoken of; unique in the machine.</summary>
     public required string Id { get; init; }
 
+    /// <summary>How the guest reaches it.</summary>
+    public VirtioTransportKind Transport { get; init; }
+
     /// <summary>The key of this kind of device in messages: "disk".</summary>
     internal abstract string Kind { get; }
 

@@ -76,6 +76,7 @@ public sealed record DiskConfig : DeviceConfig
             QueueSize = keys.TakeNumber("queue-size", 256, LeastQueueSize, MostQueueSize),
             Limits = RateLimitKeys.Take(keys),
             Id = keys.Take("id") ?? $"disk{index}",
+            Transport = TransportKey.Take(keys),
         };
         keys.Finish();
         return config;

@@ -13,7 +13,7 @@ public sealed record RngConfig : DeviceConfig
     public static RngConfig Parse(int index, string text, List<ConfigError> errors)
     {
         OptionText keys = new($"rng[{index}]", text, errors);
-        RngConfig config = new() { Id = keys.Take("id") ?? $"rng{index}" };
+        RngConfig config = new() { Id = keys.Take("id") ?? $"rng{index}", Transport = TransportKey.Take(keys) };
         keys.Finish();
         return config;
     }

@@ -33,7 +33,7 @@ public sealed class IaslTests : IDisposable
             PvPanicPort = 0x505,
             FwCfgPort = 0x510,
             PciRoot = Root,
-            Contributors = [new EveryObject()],
+            Contributors = [new EveryObject(), new AcpiVirtioMmio(0, 0xe800_0000, 0x1000, 20), new AcpiVirtioMmio(31, 0xe801_f000, 0x1000, 23)],
         };
         byte[] dsdt = Dsdt.Build(options);
         File.WriteAllBytes(Path.Combine(_room.FullName, "dsdt.aml"), dsdt);

@@ -121,9 +121,9 @@ internal sealed class TinyGuest : IDisposable
 
     public TinyIo Io => Ios[0];
 
-    private AddressBus Ports { get; } = AddressBus.Ports();
+    public AddressBus Ports { get; } = AddressBus.Ports();
 
-    private AddressBus Bus { get; } = AddressBus.Mmio();
+    public AddressBus Bus { get; } = AddressBus.Mmio();
 
     // ---- code --------------------------------------------------------------------------------------------------------------------
 
