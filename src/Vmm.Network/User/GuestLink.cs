@@ -31,6 +31,7 @@ internal sealed class GuestLink
     {
         Options = options;
         Clock = clock;
+        Random = options.Seed is { } seed ? new Random(seed) : Random.Shared;
         _lines = [.. Enumerable.Range(0, options.Queues).Select(_ => new Queue<IFrameSource>())];
         _isIdle = new bool[options.Queues];
         Array.Fill(_isIdle, true);
@@ -40,6 +41,9 @@ internal sealed class GuestLink
     public UserNetOptions Options { get; }
 
     public IClock Clock { get; }
+
+    /// <summary>For numbers that are not to be foretold by chance; the guest is no stranger on its own wire.</summary>
+    public Random Random { get; }
 
     public Outbox Outbox { get; } = new();
 

@@ -58,6 +58,9 @@ public sealed record UserNetOptions
     /// <summary>Where the host's name servers are written.</summary>
     public string ResolverFile { get; init; } = "/etc/resolv.conf";
 
+    /// <summary>Makes numbers that nobody should foretell the same in every run: for tests alone.</summary>
+    internal int? Seed { get; init; }
+
     /// <summary>The gateway's address.</summary>
     public Ipv4Address HostAddress => Host ?? new(Network.Address.Value + HostOffset);
 

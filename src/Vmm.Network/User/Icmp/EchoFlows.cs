@@ -17,7 +17,7 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
     private const long IdleNs = 30_000_000_000;
 
     private readonly Dictionary<(Ipv4Address, ushort), EchoFlow> _flows = [];
-    private ushort _nextId = (ushort)Random.Shared.Next();
+    private ushort _nextId = (ushort)link.Random.Next();
 
     public GuestLink Link => link;
 

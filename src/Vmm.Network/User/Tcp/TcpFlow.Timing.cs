@@ -55,10 +55,7 @@ internal sealed partial class TcpFlow
         Update();
     }
 
-    private void SetFirstSequence()
-    {
-        _sendUnacknowledged = _sendNext = _sendMost = (uint)Random.Shared.NextInt64(uint.MaxValue);
-    }
+    private void SetFirstSequence() => _sendUnacknowledged = _sendNext = _sendMost = (uint)_link.Random.NextInt64(uint.MaxValue);
 
     /// <returns>False when the guest did not answer for too long, and the connection is gone.</returns>
     private bool Attempt()
