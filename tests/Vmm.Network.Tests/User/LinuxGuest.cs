@@ -59,7 +59,12 @@ internal sealed unsafe partial class LinuxGuest : INetReceiver, IDisposable
         _writer.Start();
     }
 
-    public static bool IsPossible => getuid() == 0 && File.Exists("/dev/net/tun");
+    /// <summary>Why there can be no such guest here; null where there can.</summary>
+    public static string? WhyNot
+        => getuid() != 0 ? "needs root, for a network namespace"
+            : !File.Exists("/dev/net/tun") ? "the host has no TAP devices"
+            : !File.Exists("/usr/sbin/ip") && !File.Exists("/sbin/ip") ? "the ip command is not installed"
+            : !File.Exists("/bin/busybox") ? "busybox is not installed" : null;
 
     public string Namespace { get; }
 
