@@ -219,7 +219,8 @@ public sealed class LinuxGuestTests : IDisposable
                 work();
             }
             catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException or InvalidOperationException) { }
-        }) { IsBackground = true };
+        })
+        { IsBackground = true };
         thread.Start();
         return thread;
     }
