@@ -18,17 +18,34 @@ internal sealed class DeviceOptions
     {
         HelpName = "id=NAME",
         Description = "A virtio entropy device, fed by the host's kernel. No value is needed.",
-        Arity = ArgumentArity.ZeroOrOne,
+        Arity = ArgumentArity.ZeroOrMore,
+    };
+
+    private readonly Option<string[]> _vsock = new("--vsock")
+    {
+        HelpName = "cid=N,path=SOCKET",
+        Description = "A virtio socket device with the guest's context id (from 3). Host programs connect to SOCKET and write \"CONNECT <port>\"; guest programs "
+            + "that connect to the host (cid 2) reach whoever listens on SOCKET_<port>. Also id=NAME.",
+    };
+
+    private readonly Option<string[]> _balloon = new("--balloon")
+    {
+        HelpName = "target=SIZE,stats=SECONDS",
+        Description = "A virtio memory balloon: target=SIZE (what it takes from the guest), stats=SECONDS (how often the guest is asked how its memory is used), "
+            + "reporting=on (the guest gives back what it has freed by itself), deflate-on-oom=on, id=NAME. No value is needed.",
+        Arity = ArgumentArity.ZeroOrMore,
     };
 
     /// <summary>All of them, in the order of the help.</summary>
-    public IEnumerable<Option> All => [_disk, _rng];
+    public IEnumerable<Option> All => [_disk, _rng, _vsock, _balloon];
 
     /// <summary>The configuration with the devices that the options name.</summary>
     public MachineConfig AddTo(MachineConfig config, ParseResult result, List<ConfigError> errors) => config with
     {
         Disks = Parse(_disk, result, errors, DiskConfig.Parse),
         Rngs = Parse(_rng, result, errors, RngConfig.Parse),
+        Balloons = Parse(_balloon, result, errors, BalloonConfig.Parse),
+        Vsocks = Parse(_vsock, result, errors, VsockConfig.Parse),
     };
 
     private static ImmutableArray<T> Parse<T>(Option<string[]> option, ParseResult result, List<ConfigError> errors, Func<int, string, List<ConfigError>, T> parse)

@@ -8,7 +8,7 @@ namespace Vmm.Host;
 /// Memory in a sealed memfd, mapped into this process and ready to be shared with another. Pages come when they are first touched;
 /// the size can never change, so no mapping of it can be made to fault. Dispose it after everything that uses its addresses.
 /// </summary>
-public sealed class MappedMemory : IDisposable
+public sealed class MappedMemory : IPageDiscarder, IDisposable
 {
     /// <summary>The most memory that one object can have: 4 TiB.</summary>
     public const ulong MaximumBytes = 4UL << 40;
@@ -60,6 +60,20 @@ public sealed class MappedMemory : IDisposable
     /// <summary>The memfd, to be sent to a device-model process.</summary>
     public LinuxFile File => _file;
 
+    /// <summary>What the host has given for it so far: pages that were touched and not discarded since.</summary>
+    /// <exception cref="LinuxException">The kernel refused to say.</exception>
+    public unsafe ulong AllocatedBytes
+    {
+        get
+        {
+            const ulong unitBytes = 512; // of st_blocks, whatever the file's own blocks are
+            Libc.Stat stat = default;
+            // SAFETY: a local that outlives the call.
+            Check(Libc.Fstat(_file.Fd, &stat), "looking at guest memory");
+            return (ulong)stat.Blocks * unitBytes;
+        }
+    }
+
     /// <summary>A part of it as guest memory.</summary>
     /// <param name="start">Guest-physical address.</param>
     /// <param name="offset">Offset in this memory; page-aligned.</param>
@@ -81,6 +95,10 @@ public sealed class MappedMemory : IDisposable
     /// <exception cref="LinuxException">The kernel refused.</exception>
     public void Discard()
         => Check(Libc.Fallocate(_file.Fd, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, 0, (nint)SizeBytes), "giving back guest memory");
+
+    /// <inheritdoc/>
+    public bool TryDiscard(int fileDescriptor, ulong offset, ulong sizeBytes)
+        => Libc.Fallocate(fileDescriptor, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, (nint)offset, (nint)sizeBytes) == 0;
 
     /// <inheritdoc/>
     public void Dispose()

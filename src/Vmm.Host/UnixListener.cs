@@ -58,6 +58,19 @@ public sealed unsafe class UnixListener : IDisposable
         return errno is Errno.EMFILE or Errno.ENOMEM ? throw new LinuxException($"taking a client of {Path}", errno) : null;
     }
 
+    /// <summary>Connects to a socket, if somebody listens there and has room.</summary>
+    internal static LinuxFile? TryConnect(string path)
+    {
+        Libc.SockAddrUn address = AddressOf(path);
+        int fd = Libc.Socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC | Libc.SOCK_NONBLOCK, 0);
+        if (fd < 0) return null;
+        LinuxFile socket = new(fd);
+        // SAFETY: a local that outlives the call.
+        if (Libc.Connect(fd, &address, (uint)sizeof(Libc.SockAddrUn)) == 0) return socket;
+        socket.Dispose();
+        return null;
+    }
+
     /// <summary>Connects to a socket.</summary>
     /// <exception cref="LinuxException">Nobody listens there.</exception>
     internal static LinuxFile Connect(string path)

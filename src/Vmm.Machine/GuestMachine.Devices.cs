@@ -98,6 +98,8 @@ public sealed partial class GuestMachine
     {
         if (_board is not { } board) throw Ended();
         if (_attachments.Find(config.Id) is not null) throw new DeviceException($"'{config.Id}' is another device's id");
+        if (ConfigValidator.OneAtMost.Contains(config.Kind) && _attachments.All.Any(d => d.Config.Kind == config.Kind))
+            throw new DeviceException($"the machine has a {config.Kind} device already, and a guest has one at most");
         return (board, _attachments.FreeSlot() ?? throw Attachments.NoSlot());
     }
 

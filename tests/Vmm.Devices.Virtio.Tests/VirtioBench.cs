@@ -14,14 +14,19 @@ internal sealed class VirtioBench : IDisposable
     private const int Slot = 2;
 
     private readonly TestMemory _test = new(MemoryBytes);
+    private readonly Core.Memory.GuestMemory? _memory;
 
     public VirtioBench(Func<PumpedWorkers, IVirtioDevice> device) : this(device, pumps: true) { }
 
     /// <summary>A bench whose device has workers of its own.</summary>
     public VirtioBench(Func<IVirtioDevice> device) : this(_ => device(), pumps: false) { }
 
-    private VirtioBench(Func<PumpedWorkers, IVirtioDevice> device, bool pumps)
+    /// <summary>A bench with memory of the test's own, at least <see cref="MemoryBytes"/> from address 0.</summary>
+    public VirtioBench(Func<PumpedWorkers, IVirtioDevice> device, Core.Memory.GuestMemory memory) : this(device, pumps: true, memory) { }
+
+    private VirtioBench(Func<PumpedWorkers, IVirtioDevice> device, bool pumps, Core.Memory.GuestMemory? memory = null)
     {
+        _memory = memory;
         Bus = new PciRootBus(Guest.Ports, Guest.Mmio, new PciWindows { Memory32 = new PciWindow(Window, 0x1000_0000) }, Links, Msi);
         new PciHostBridge(Bus, new ResetStub()).AttachTo(Guest.Ports, Guest.Mmio, null);
         Transport = new VirtioPciTransport(device(Workers), Memory, line => Diagnostics.Add(line));
@@ -50,7 +55,7 @@ internal sealed class VirtioBench : IDisposable
 
     public List<string> Diagnostics { get; } = [];
 
-    public Core.Memory.GuestMemory Memory => _test.Memory;
+    public Core.Memory.GuestMemory Memory => _memory ?? _test.Memory;
 
     /// <summary>The function's wire: device 2, pin A.</summary>
     public FakeLine Wire => Links[PciRootBus.Link(Slot, 1)];

@@ -1,8 +1,10 @@
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
+using Vmm.Devices.Virtio.Balloon;
 using Vmm.Devices.Virtio.Block;
 using Vmm.Devices.Virtio.Console;
 using Vmm.Devices.Virtio.Rng;
+using Vmm.Host;
 using Vmm.TestKit;
 
 namespace Vmm.Devices.Virtio.Tests;
@@ -20,16 +22,23 @@ public class VirtioHostileTests
     [InlineData("rng", 5, true)]
     [InlineData("blk", 6, true)]
     [InlineData("console", 7, true)]
+    [InlineData("balloon", 8)]
+    [InlineData("balloon", 9, true)]
     public void Device_Tormented_NeverThrowsNeverFloodsAndServesAgainAfterwards(string kind, int seed, bool isPacked = false)
     {
         MemoryDisk disk = new(1 << 20);
         FakeChar host = new();
+        using MappedMemory mapped = new(VirtioBench.MemoryBytes);
+        GuestMemory memory = new(mapped.RamRegions(), mapped);
+        FakeClock clock = new();
+        VirtioBalloonOptions balloon = new() { Reporting = true, DeflateOnOom = true, StatisticsIntervalNs = 1000 };
         using VirtioBench bench = new(workers => kind switch
         {
+            "balloon" => new VirtioBalloon(memory, balloon, clock, workers),
             "rng" => new VirtioRng(new SeededEntropy(seed), workers),
             "blk" => new VirtioBlock(disk, new VirtioBlockOptions { QueueCount = 2, QueueSize = 16 }, workers),
             _ => new VirtioConsole(host, workers),
-        });
+        }, memory);
         bench.Driver.UsesPacked = isPacked;
         Random random = new(seed);
         int starts = 0;
@@ -38,7 +47,6 @@ public class VirtioHostileTests
             if (random.Next(16) == 0) bench.Driver.Status = 0;
         };
         VirtioDriver.Ring[] rings = bench.Start();
-        FakeClock clock = new();
         HostileGuest guest = new(seed)
         {
             Meanwhile = r =>
@@ -71,6 +79,7 @@ public class VirtioHostileTests
         rings = bench.Start();
         if (kind == "rng") Assert.Equal(32u, rings[0].Request([], [32]).Length);
         if (kind == "blk") Assert.Equal(21u, rings[0].Request([[8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]], [20, 1]).Length);
+        if (kind == "balloon") rings[0].Request([new byte[16]], []);
         if (kind == "console") rings[1].Request(["still here"u8.ToArray()], []);
     }
 

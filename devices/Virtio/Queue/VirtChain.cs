@@ -26,6 +26,9 @@ public sealed class VirtChain
     /// <summary>Bytes that the device may write.</summary>
     public ulong WritableBytes { get; private set; }
 
+    /// <summary>Ranges that the device may write.</summary>
+    public int WritableCount => _count - _readable;
+
     /// <summary>How the driver knows it: the head descriptor, or the packed ring's buffer id.</summary>
     internal ushort Id { get; private set; }
 
@@ -36,6 +39,9 @@ public sealed class VirtChain
     internal uint Generation { get; set; }
 
     internal bool IsFull => _count == _segments.Length;
+
+    /// <summary>One of the ranges that the device may write, as the driver gave it; it lies in RAM.</summary>
+    public (GuestAddress Address, uint Length) WritableRange(int index) => _segments[_readable + index];
 
     /// <summary>Copies readable bytes out. False when there are not so many.</summary>
     public bool TryRead(ulong offset, Span<byte> to)

@@ -17,12 +17,15 @@ public sealed unsafe class GuestMemory
     private readonly GuestMemoryRegion[] _regions;
     private readonly SafeFileHandle?[] _files;
     private readonly byte[][] _flags;
+    private readonly IPageDiscarder? _discarder;
     private ICodePageObserver? _codeObserver;
 
     /// <param name="regions">The pieces, in any order; they must be page-aligned and must not overlap.</param>
+    /// <param name="discarder">Gives pages back to the host; null where it cannot be done.</param>
     /// <exception cref="ArgumentException">A region is empty, misaligned, wraps, or overlaps another.</exception>
-    public GuestMemory(IEnumerable<GuestMemoryRegion> regions)
+    public GuestMemory(IEnumerable<GuestMemoryRegion> regions, IPageDiscarder? discarder = null)
     {
+        _discarder = discarder;
         _regions = [.. regions.OrderBy(r => r.Start.Value)];
         ulong end = 0;
         foreach (GuestMemoryRegion region in _regions)
@@ -126,6 +129,29 @@ public sealed unsafe class GuestMemory
             NativeFill(Pointer(region, at), part, value);
             MarkWritten(region, at, part);
             count -= part;
+            at += part;
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Gives whole pages of RAM back to the host; they read as zero until they are written again. I/O that is under way into them is lost,
+    /// and harms nobody else.
+    /// </summary>
+    /// <returns>False when a byte is no RAM, the range is not of whole pages, or the host cannot. Some of the pages may be given back even then.</returns>
+    public bool TryDiscard(GuestAddress from, ulong sizeBytes)
+    {
+        if (_discarder is null || ((from.Value | sizeBytes) & (GuestAddress.PageSize - 1)) != 0 || !Contains(from, sizeBytes, forWrite: true)) return false;
+        ulong at = from.Value;
+        while (sizeBytes != 0)
+        {
+            int region = Find(at);
+            GuestMemoryRegion memory = _regions[region];
+            ulong part = Math.Min(sizeBytes, memory.End - at);
+            if (memory.FileDescriptor < 0 || !_discarder.TryDiscard(memory.FileDescriptor, memory.FileOffset + (at - memory.Start.Value), part)) return false;
+            MarkWritten(region, at, part);
+            sizeBytes -= part;
             at += part;
         }
 

@@ -9,7 +9,11 @@ internal static unsafe partial class Libc
     public const int SOCK_STREAM = 1;
     public const int SOCK_NONBLOCK = O_NONBLOCK;
     public const int SOCK_CLOEXEC = O_CLOEXEC;
+    public const int MSG_PEEK = 2;
     public const int MSG_NOSIGNAL = 0x4000;
+    public const int SHUT_RDWR = 2;
+    public const short POLLERR = 8;
+    public const short POLLHUP = 0x10;
 
     [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
     public static partial int Socket(int family, int type, int protocol);
@@ -29,8 +33,20 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "send", SetLastError = true)]
     public static partial nint Send(int fd, void* buffer, nuint count, int flags);
 
+    [LibraryImport(Library, EntryPoint = "poll", SetLastError = true)]
+    public static partial int Poll(PollFd* descriptors, nuint count, int timeoutMs);
+
     [LibraryImport(Library, EntryPoint = "unlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Unlink(string path);
+
+    /// <summary><c>struct pollfd</c>.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 8)]
+    public struct PollFd
+    {
+        [FieldOffset(0)] public int Fd;
+        [FieldOffset(4)] public short Wanted;
+        [FieldOffset(6)] public short Returned;
+    }
 
     /// <summary><c>struct sockaddr_un</c>.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 110)]

@@ -23,6 +23,9 @@ public static class ConfigValidator
     /// <summary>The most devices: places on the PCI bus beside the host bridge.</summary>
     public const int MostDevices = 31;
 
+    // A second one would have no meaning for a guest.
+    internal static readonly string[] OneAtMost = ["vsock", "balloon"];
+
     private const int NameMaxLength = 64;
     private const int SocketPathMaxBytes = 107;
 
@@ -62,6 +65,11 @@ public static class ConfigValidator
             if (!IsPlain(device.Id)) errors.Add(new($"{path}.id", NotPlain(device.Id)));
             else if (!ids.Add(device.Id)) errors.Add(new($"{path}.id", $"'{device.Id}' is another device's id"));
             device.Check(path, errors);
+        }
+
+        foreach (string kind in OneAtMost)
+        {
+            if (counts.GetValueOrDefault(kind) > 1) errors.Add(new($"{kind}[1]", "a guest has one of these at most"));
         }
 
         if (counts.Values.Sum() > MostDevices) errors.Add(new("devices", $"{counts.Values.Sum()} are more than the {MostDevices} places on the PCI bus"));

@@ -39,9 +39,15 @@ public sealed record MachineConfig
     /// <summary>The entropy devices.</summary>
     public ImmutableArray<RngConfig> Rngs { get; init; } = [];
 
+    /// <summary>The socket device, one at the most.</summary>
+    public ImmutableArray<VsockConfig> Vsocks { get; init; } = [];
+
+    /// <summary>The memory balloon, one at the most.</summary>
+    public ImmutableArray<BalloonConfig> Balloons { get; init; } = [];
+
     /// <summary>Every device that stands on the PCI bus, in the order of its place there.</summary>
     [JsonIgnore]
-    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Rngs];
+    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Rngs, .. Vsocks, .. Balloons];
 
     /// <summary>What follows a reset by the guest.</summary>
     public RebootPolicy OnReboot { get; init; } = RebootPolicy.Restart;

@@ -38,6 +38,8 @@ internal sealed class Attachments : IDisposable
     {
         DiskConfig disk => new DiskAttachment(disk, _machine.Vcpus, _host.Note),
         RngConfig rng => new RngAttachment(rng),
+        BalloonConfig balloon => new BalloonAttachment(balloon),
+        VsockConfig vsock => new VsockAttachment(vsock, _host.Loop),
         _ => throw new ArgumentException($"{device.GetType().Name} is no device", nameof(device)),
     };
 

@@ -1,0 +1,39 @@
+using Vmm.Devices.Virtio;
+using Vmm.Devices.Virtio.Balloon;
+using Vmm.Machine.Config;
+
+namespace Vmm.Machine.Devices;
+
+/// <summary>What is wanted of a guest's balloon, through all its lives.</summary>
+internal sealed class BalloonAttachment(BalloonConfig config) : IAttachment
+{
+    private const long NsPerSecond = 1_000_000_000;
+
+    private VirtioBalloon? _device;
+    private ulong _target = config.TargetBytes;
+
+    /// <inheritdoc/>
+    public string Id => config.Id;
+
+    /// <summary>What it has done in this life of the machine.</summary>
+    public VirtioBalloonStatistics? Statistics => _device?.Statistics;
+
+    /// <summary>Says how much it is to take from the guest.</summary>
+    public void SetTarget(ulong bytes)
+    {
+        _target = bytes;
+        _device?.SetTarget(bytes);
+    }
+
+    /// <inheritdoc/>
+    public IVirtioDevice Create(Board board) => _device = new VirtioBalloon(board.Memory, new VirtioBalloonOptions
+    {
+        TargetBytes = _target,
+        StatisticsIntervalNs = config.StatisticsSeconds * NsPerSecond,
+        Reporting = config.Reporting,
+        DeflateOnOom = config.DeflateOnOom,
+    }, board.Clock, board.Workers);
+
+    /// <inheritdoc/>
+    public void Dispose() { }
+}
