@@ -11,7 +11,8 @@ internal sealed class DeviceOptions
     {
         HelpName = "path=FILE,format=FORMAT",
         Description = "A virtio disk: format=raw, qcow2, vpc or vmdk; readonly=on, snapshot=on (writes are thrown away at the end), backing=on (let the image name "
-            + "another one below it), serial=TEXT, queues=N, queue-size=N, bps=SIZE, bps-burst=SIZE, iops=N, iops-burst=N (limits a second), id=NAME. Two commas stand for one in a value.",
+            + "another one below it), cache=writeback|writethrough|none|unsafe, discard=unmap|ignore, aio=auto|io_uring|threads, serial=TEXT, queues=N, "
+            + "queue-size=N, bps=SIZE, bps-burst=SIZE, iops=N, iops-burst=N (limits a second), id=NAME. Two commas stand for one in a value.",
     };
 
     private readonly Option<string[]> _rng = new("--rng")

@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Text;
 using Vmm.Core.Time;
 using Vmm.Storage;
+using Vmm.Storage.Engines;
 
 namespace Vmm.Machine.Config;
 
@@ -24,6 +25,15 @@ public sealed record DiskConfig : DeviceConfig
 
     /// <summary>All writes go to a nameless layer that is gone at the end.</summary>
     public bool Snapshot { get; init; }
+
+    /// <summary>Where writes may wait.</summary>
+    public DiskCache Cache { get; init; }
+
+    /// <summary>What the guest no longer needs is given back to the host.</summary>
+    public bool Discard { get; init; } = true;
+
+    /// <summary>By what means I/O is done that has to wait for the storage.</summary>
+    public AioMode Aio { get; init; }
 
     /// <summary>What the guest finds as the serial number.</summary>
     public string Serial { get; init; } = "";
@@ -71,6 +81,9 @@ public sealed record DiskConfig : DeviceConfig
             ReadOnly = keys.TakeSwitch("readonly"),
             AllowBacking = keys.TakeSwitch("backing"),
             Snapshot = keys.TakeSwitch("snapshot"),
+            Cache = keys.TakeChoice("cache", ("writeback", DiskCache.Writeback), ("writethrough", DiskCache.Writethrough), ("none", DiskCache.None), ("unsafe", DiskCache.Unsafe)),
+            Discard = keys.TakeChoice("discard", ("unmap", true), ("ignore", false)),
+            Aio = keys.TakeChoice("aio", ("auto", AioMode.Auto), ("io_uring", AioMode.IoUring), ("threads", AioMode.Threads)),
             Serial = keys.Take("serial") ?? "",
             Queues = keys.TakeNumber("queues", 0, 1, MostQueues) is > 0 and int queues ? queues : null,
             QueueSize = keys.TakeNumber("queue-size", 256, LeastQueueSize, MostQueueSize),

@@ -4,13 +4,14 @@ using Vmm.Devices.Virtio;
 using Vmm.Devices.Virtio.Block;
 using Vmm.Machine.Config;
 using Vmm.Storage;
+using Vmm.Storage.Engines;
 
 namespace Vmm.Machine.Devices;
 
 /// <summary>The image behind a disk.</summary>
 internal sealed class DiskAttachment : IAttachment
 {
-    private readonly IDiskImage _image;
+    private readonly DiskImageBase _image;
     private readonly VirtioBlockOptions _options;
     private readonly Action<string> _note;
     private RateLimits _limits;
@@ -26,14 +27,14 @@ internal sealed class DiskAttachment : IAttachment
         ImageFormat format = ImageFormats.Parse(config.Format);
         if (format == ImageFormat.Raw && DiskImages.LooksLike(config.Path) is { } other)
             note($"{config.Id}: {config.Path} is used as raw, as was said; its first bytes look like {other}");
-        ImageOpenOptions open = new() { ReadOnly = config.ReadOnly || config.Snapshot, AllowBacking = config.AllowBacking };
-        _image = DiskImages.Open(config.Path, format, open);
-        if (config.Snapshot) _image = DiskImages.Overlay(_image, Path.GetTempPath());
+        _image = Open(config, format, note);
         _options = new VirtioBlockOptions
         {
             Serial = config.Serial,
             QueueCount = config.Queues ?? vcpus,
             QueueSize = (ushort)config.QueueSize,
+            HasDiscard = config.Discard,
+            IsWriteThrough = config.Cache == DiskCache.Writethrough,
         };
     }
 
@@ -60,11 +61,47 @@ internal sealed class DiskAttachment : IAttachment
         }
     }
 
+    /// <summary>Makes the disk larger while the guest uses it; the guest is told.</summary>
+    /// <exception cref="ImageException">It would become smaller, or the image cannot.</exception>
+    public void Grow(ulong sizeBytes)
+    {
+        // What is cut off could be in use at this moment.
+        if (sizeBytes < _image.SizeBytes) throw new ImageException($"{Id} has {_image.SizeBytes} bytes and cannot become smaller while it is in use");
+        _image.Resize(sizeBytes);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
         _limiter?.Dispose();
         if (!_image.IsReadOnly && _image.Flush() is var result and not BlockResult.Ok) _note($"{Id}: the last writes may be lost: {_image.FirstError ?? result.ToString()}");
         _image.Dispose();
+    }
+
+    private static DiskImageBase Open(DiskConfig config, ImageFormat format, Action<string> note)
+    {
+        ImageOpenOptions open = new()
+        {
+            ReadOnly = config.ReadOnly || config.Snapshot,
+            AllowBacking = config.AllowBacking,
+            Direct = config.Cache == DiskCache.None,
+            IgnoreFlush = config.Cache == DiskCache.Unsafe,
+        };
+        BlockEngine engine = new(config.Id, config.Aio);
+        DiskImageBase? image = null;
+        try
+        {
+            image = (DiskImageBase)DiskImages.Open(config.Path, format, open);
+            if (config.Snapshot) image = (DiskImageBase)DiskImages.Overlay(image, Path.GetTempPath());
+            image.UseEngine(engine);
+            image.Report = line => note($"{config.Id}: {line}");
+            return image;
+        }
+        catch
+        {
+            image?.Dispose();
+            engine.Dispose();
+            throw;
+        }
     }
 }

@@ -1,5 +1,6 @@
 using Vmm.Core.Time;
 using Vmm.Machine.Config;
+using Vmm.Storage.Engines;
 
 namespace Vmm.Machine.Tests.Config;
 
@@ -10,10 +11,35 @@ public class DiskConfigTests
     {
         List<ConfigError> errors = [];
 
-        DiskConfig disk = DiskConfig.Parse(3, "path=/x.qcow2,format=qcow2,readonly,backing=on,serial=s1,queues=4,queue-size=64,id=root", errors);
+        DiskConfig disk = DiskConfig.Parse(3, "path=/x.qcow2,format=qcow2,readonly,backing=on,serial=s1,queues=4,queue-size=64,id=root,cache=none,discard=ignore,aio=threads", errors);
 
         Assert.Empty(errors);
-        Assert.Equal(new DiskConfig { Id = "root", Path = "/x.qcow2", Format = "qcow2", ReadOnly = true, AllowBacking = true, Serial = "s1", Queues = 4, QueueSize = 64 }, disk);
+        DiskConfig expected = new()
+        {
+            Id = "root",
+            Path = "/x.qcow2",
+            Format = "qcow2",
+            ReadOnly = true,
+            AllowBacking = true,
+            Serial = "s1",
+            Queues = 4,
+            QueueSize = 64,
+            Cache = DiskCache.None,
+            Discard = false,
+            Aio = AioMode.Threads,
+        };
+        Assert.Equal(expected, disk);
+    }
+
+    [Fact]
+    public void Parse_WordThatIsNoChoice_NamesTheChoices()
+    {
+        List<ConfigError> errors = [];
+
+        DiskConfig.Parse(0, "path=/x,format=raw,cache=directsync,discard=maybe,aio=native", errors);
+
+        Assert.Equal(["disk[0].cache", "disk[0].discard", "disk[0].aio"], errors.Select(e => e.Path));
+        Assert.Contains("writeback, writethrough, none, unsafe", errors[0].ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
