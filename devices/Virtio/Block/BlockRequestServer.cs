@@ -28,7 +28,7 @@ internal sealed class BlockRequestServer
     private readonly Stack<VirtioBlockRequest> _free = new();
     private VirtQueue? _queue;
     private int _begun, _workerThread, _untold;
-    private bool _isHeld;
+    private bool _isEnding;
 
     private ulong _reads, _writes, _readBytes, _writtenBytes, _flushes, _discards, _zeroed, _errors;
 
@@ -51,27 +51,15 @@ internal sealed class BlockRequestServer
 
     public int WakeDescriptor => _worker.WakeDescriptor;
 
-    /// <summary>Takes nothing more from the ring, and waits until nothing is under way.</summary>
-    public void Hold()
+    /// <summary>Takes nothing more from the ring, waits for what is under way, and ends the worker, in this order: the kernel cancels what a thread began that is gone.</summary>
+    public void End()
     {
-        Volatile.Write(ref _isHeld, true);
+        Volatile.Write(ref _isEnding, true);
         lock (_ends)
         {
             while (_begun != 0) Monitor.Wait(_ends);
         }
-    }
 
-    /// <summary>Goes on.</summary>
-    public void Release()
-    {
-        Volatile.Write(ref _isHeld, false);
-        _worker.Wake();
-    }
-
-    /// <summary>Ends the worker. What it has begun ends first: the kernel cancels what a thread began that is gone.</summary>
-    public void End()
-    {
-        Hold();
         _worker.Dispose();
     }
 
@@ -119,7 +107,7 @@ internal sealed class BlockRequestServer
             // What the limit holds back stays in the ring, so that nothing is under way meanwhile: a reset need not wait.
             if (_limiter is not null && !_limiter.MayPass()) return false;
             VirtioBlockRequest request = Rent(queue);
-            if (Volatile.Read(ref _isHeld) || !queue.TryPop(request.Chain))
+            if (Volatile.Read(ref _isEnding) || !queue.TryPop(request.Chain))
             {
                 Return(request);
                 return false;

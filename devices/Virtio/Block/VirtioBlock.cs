@@ -170,18 +170,6 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
         _isWriteback = state.IsWriteback;
     }
 
-    /// <summary>Takes no more requests and waits for those under way, for a state at rest. Not while the worker is to be pumped by the caller.</summary>
-    public void Hold()
-    {
-        foreach (BlockRequestServer server in _servers) server.Hold();
-    }
-
-    /// <summary>Goes on after <see cref="Hold"/>.</summary>
-    public void Release()
-    {
-        foreach (BlockRequestServer server in _servers) server.Release();
-    }
-
     /// <summary>Waits for the requests that are under way.</summary>
     public void Dispose()
     {

@@ -88,6 +88,7 @@ public sealed unsafe class IoUring : IDisposable
         {
             if (_isStopping) return;
             _isStopping = true;
+            Flush();
             while (_freeCount != MostInFlight) Monitor.Wait(_gate);
             Put(new() { Opcode = Libc.IORING_OP_NOP, UserData = StopToken });
             Flush();
