@@ -13,6 +13,9 @@ public abstract unsafe class BlockTransfer
     public const int MostVectors = 1024;
 
     private BlockFile? _file;
+
+    // Kept so that its memory is, for as long as the kernel may use it.
+    private BlockRequest? _request;
     private IoVec* _vectors;
     private int _count;
     private ulong _left;
@@ -28,9 +31,9 @@ public abstract unsafe class BlockTransfer
     {
         bool isWrite = request.Operation == BlockOperation.Write;
         if (request.VectorCount > MostVectors || !file.TryEnter(isWrite, offset, request.Vectors, out _ticket)) return false;
-        // SAFETY: a request's vectors are on the pinned heap, and the request lives until its end.
+        // SAFETY: a request's vectors are on the pinned heap, and the request is kept alive until the end.
         _vectors = (IoVec*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(request.Vectors));
-        (_file, Offset, _count, _left, _error) = (file, offset, request.VectorCount, request.Count, 0);
+        (_file, _request, Offset, _count, _left, _error) = (file, request, offset, request.VectorCount, request.Count, 0);
         IsWrite = isWrite;
         return true;
     }
@@ -82,7 +85,7 @@ public abstract unsafe class BlockTransfer
     public void Finish()
     {
         _file!.Leave(_ticket);
-        _file = null;
+        (_file, _request) = (null, null);
         Ended(_error);
     }
 
