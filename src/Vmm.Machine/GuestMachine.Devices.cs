@@ -90,6 +90,20 @@ public sealed partial class GuestMachine
         }
     }
 
+    /// <summary>Makes a disk larger while the guest runs, which is told by a configuration interrupt. Any thread.</summary>
+    /// <param name="id">The disk's id.</param>
+    /// <param name="sizeBytes">The new size: whole sectors, not less than now.</param>
+    /// <exception cref="DeviceException">There is no such disk.</exception>
+    /// <exception cref="Storage.ImageException">It cannot have that size.</exception>
+    public void GrowDisk(string id, ulong sizeBytes)
+    {
+        lock (_life)
+        {
+            if (Find(id).Attachment is not DiskAttachment disk) throw new DeviceException($"'{id}' is no disk");
+            disk.Grow(sizeBytes);
+        }
+    }
+
     private static DeviceException Ended() => new("the machine has ended");
 
     private PluggedDevice Find(string id) => _attachments.Find(id) ?? throw new DeviceException($"there is no device '{id}'");

@@ -152,15 +152,6 @@ public sealed partial class GuestMachine : IDisposable
         }
     }
 
-    /// <summary>Makes a disk larger while the guest runs, which is told by a configuration interrupt. Any thread.</summary>
-    /// <param name="id">The disk's id.</param>
-    /// <param name="sizeBytes">The new size: whole sectors, not less than now.</param>
-    /// <exception cref="Storage.ImageException">There is no such disk, or it cannot have that size.</exception>
-    public void GrowDisk(string id, ulong sizeBytes)
-    {
-        lock (_life) _attachments.Disk(id).Grow(sizeBytes);
-    }
-
     /// <summary>The state of every vCPU, in order of the index. The machine is paused for it.</summary>
     /// <exception cref="HypervisorException">A vCPU could not be read, or the machine has ended.</exception>
     public VcpuState[] CaptureVcpus()

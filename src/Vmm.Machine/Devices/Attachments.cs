@@ -70,11 +70,6 @@ internal sealed class Attachments : IDisposable
     /// <summary>Why a device is refused when all slots are taken.</summary>
     public static DeviceException NoSlot() => new($"all {ConfigValidator.MostDevices} slots of the PCI bus are taken");
 
-    /// <summary>The disk of that id.</summary>
-    /// <exception cref="Storage.ImageException">There is none.</exception>
-    public DiskAttachment Disk(string id)
-        => _all.OfType<DiskAttachment>().FirstOrDefault(d => d.Id == id) ?? throw new Storage.ImageException($"there is no disk '{id}'");
-
     public void Dispose()
     {
         for (int i = _all.Count - 1; i >= 0; i--) _all[i].Attachment.Dispose();

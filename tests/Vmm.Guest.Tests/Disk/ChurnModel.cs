@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
-using Vmm.Storage;
 
 namespace Vmm.Guest.Tests.Disk;
 

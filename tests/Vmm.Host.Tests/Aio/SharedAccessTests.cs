@@ -19,12 +19,13 @@ public class SharedAccessTests
     public void EnterAlone_OthersInside_WaitsAndLetsNobodyElseIn()
     {
         int first = _access.Enter(), second = _access.Enter();
-        Task alone = Task.Run(_access.EnterAlone);
+        Thread alone = new(_access.EnterAlone);
+        alone.Start();
         Assert.True(SpinWait.SpinUntil(() => !Enters(), TimeSpan.FromSeconds(30)));
         _access.Leave(first);
-        Assert.False(alone.Wait(20));
+        Assert.False(alone.Join(20));
         _access.Leave(second);
-        Assert.True(alone.Wait(TimeSpan.FromSeconds(30)));
+        Assert.True(alone.Join(TimeSpan.FromSeconds(30)));
     }
 
     [Fact]
