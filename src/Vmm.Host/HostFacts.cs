@@ -9,6 +9,9 @@ public static unsafe class HostFacts
 {
     private const int ProbeBytes = 4096;
 
+    /// <summary>The user that this process acts as.</summary>
+    public static uint UserId => Libc.GetEuid();
+
     /// <summary>Opens a device node for reading and writing, and closes it again.</summary>
     /// <returns>Null when that works; else why not.</returns>
     public static string? WhyNotOpen(string path)

@@ -20,6 +20,9 @@ public sealed class DomainFolder
     /// <summary>The JSON-RPC socket.</summary>
     public string Socket => System.IO.Path.Combine(Path, "socket");
 
+    /// <summary>The socket of the guest's first serial port.</summary>
+    public string Console => System.IO.Path.Combine(Path, "console");
+
     /// <summary>What the domain's process says.</summary>
     public string Log => System.IO.Path.Combine(Path, "log");
 

@@ -101,6 +101,14 @@ public sealed class DomainRegistry
         folder.Write(record with { Name = name });
     }
 
+    /// <summary>Removes a domain of this process.</summary>
+    internal void Remove(DomainFolder folder, LockFile claim)
+    {
+        using LockFile allocation = LockFile.Take(AllocationLock, Patience);
+        folder.Remove();
+        claim.Dispose();
+    }
+
     // Under the allocation lock: a folder that is being made is not swept.
     private IEnumerable<DomainFolder> Living()
     {

@@ -53,9 +53,10 @@ internal sealed class FramedMessageHandler(PipeWriter writer, PipeReader reader,
     {
         ArrayBufferWriter<byte> json = new();
         Formatter.Serialize(json, content);
-        if (_hasHeaders == true) Writer!.Write(Encoding.ASCII.GetBytes($"Content-Length: {json.WrittenCount}\r\n\r\n"));
-        Writer!.Write(json.WrittenSpan);
-        if (_hasHeaders != true) Writer.Write("\n"u8);
+        PipeWriter to = Writer!;
+        if (_hasHeaders == true) to.Write(Encoding.ASCII.GetBytes($"Content-Length: {json.WrittenCount}\r\n\r\n"));
+        to.Write(json.WrittenSpan);
+        if (_hasHeaders != true) to.Write("\n"u8);
     }
 
     private byte[]? TakeFrame(ref ReadOnlySequence<byte> buffer)
@@ -115,13 +116,22 @@ internal sealed class FramedMessageHandler(PipeWriter writer, PipeReader reader,
         {
             return (Formatter.Deserialize(new ReadOnlySequence<byte>(frame)), null);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or UnrecognizedJsonRpcMessageException or InvalidOperationException or FormatException or KeyNotFoundException or OverflowException)
         {
-            return (null, Refusal(RpcErrorCode.ParseError, e.Message));
+            return (null, IsJson(frame) ? Refusal(RpcErrorCode.InvalidRequest, "this is no JSON-RPC 2.0 request") : Refusal(RpcErrorCode.ParseError, "this is no JSON"));
         }
-        catch (Exception e) when (e is UnrecognizedJsonRpcMessageException or InvalidOperationException or FormatException or KeyNotFoundException or OverflowException)
+    }
+
+    private static bool IsJson(byte[] frame)
+    {
+        try
         {
-            return (null, Refusal(RpcErrorCode.InvalidRequest, "this is no JSON-RPC 2.0 request"));
+            JsonDocument.Parse(frame).Dispose();
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
         }
     }
 

@@ -20,6 +20,10 @@ public partial interface IDomainRpc
     [JsonRpcMethod("domain.unpause")]
     Task UnpauseAsync(CancellationToken cancellation);
 
+    /// <summary>Gives the domain another name.</summary>
+    [JsonRpcMethod("domain.rename")]
+    Task RenameAsync(string name, CancellationToken cancellation);
+
     /// <summary>Ends the guest as if its plug were pulled.</summary>
     [JsonRpcMethod("domain.destroy")]
     Task DestroyAsync(CancellationToken cancellation);
