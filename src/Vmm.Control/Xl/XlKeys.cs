@@ -1,0 +1,47 @@
+using System.Collections.Frozen;
+
+namespace Vmm.Control.Xl;
+
+/// <summary>Every key that is known, with what becomes of it (xl.cfg(5), and xm's where they differ).</summary>
+public static class XlKeys
+{
+    private const string NoDisplay = "there is no display";
+    private const string NoXen = "it is for the Xen hypervisor";
+    private const string Fixed = "the machine always has it";
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<XlKey> All { get; } =
+    [
+        .. Use(XlKeyUse.Works, ("name", "the domain's name"), ("uuid", "its UUID"), ("type", "hvm or pvh"), ("builder", "hvm or generic"),
+            ("vcpus", "number of vCPUs"), ("memory", "guest RAM in MiB"), ("kernel", "the kernel to start"), ("ramdisk", "its initial ramdisk"),
+            ("cmdline", "the kernel's command line"), ("root", "\"root=\" on it"), ("extra", "the rest of it"), ("disk", "disks"),
+            ("on_poweroff", "destroy, restart or preserve"), ("on_reboot", "destroy, restart or preserve"), ("on_crash", "destroy, restart or preserve")),
+        .. Same(XlKeyUse.NoEffect, NoDisplay, "vnc", "vnclisten", "vncdisplay", "vncunused", "vncpasswd", "vncconsole", "keymap", "sdl", "opengl", "nographic", "vga",
+            "stdvga", "videoram", "spice", "spicehost", "spiceport", "spicedisable_ticketing", "spiceagent_mouse", "spicevdagent"),
+        .. Same(XlKeyUse.NoEffect, Fixed, "acpi", "apic", "pae", "nx", "serial"),
+        .. Same(XlKeyUse.NoEffect, NoXen, "hap", "shadow_memory", "xen_platform_pci", "max_grant_frames", "max_maptrack_frames", "max_event_channels", "device_model_version",
+            "device_model", "device_model_user", "seclabel", "device_model_stubdomain_override", "oos", "pool", "cpu_weight", "cap", "timer_mode", "tsc_mode", "altp2m", "vpt_align"),
+        .. Same(XlKeyUse.NoEffect, "the number of vCPUs and the memory do not change while a guest runs", "maxvcpus", "vcpu_avail", "maxmem"),
+        .. Same(XlKeyUse.NoEffect, "there is no such device", "hpet", "acpi_s3", "acpi_s4", "soundhw", "hdtype", "mmio_hole", "viridian", "ms_vm_genid", "parallel"),
+        .. Same(XlKeyUse.NoEffect, "the guest's clock shows UTC", "localtime", "rtc_timeoffset"),
+        .. Same(XlKeyUse.NoEffect, "there are no such events", "on_watchdog", "on_soft_reset"),
+        .. Same(XlKeyUse.NoEffect, "the kernel is started directly", "boot"),
+        .. Same(XlKeyUse.Refused, "networks of domains are not there yet", "vif", "dhcp"),
+        .. Same(XlKeyUse.Refused, "vCPUs cannot be pinned from here yet", "cpus", "cpus_soft", "cpu", "vnuma"),
+        .. Same(XlKeyUse.Refused, "only kernels are started; 'kernel' names one", "bootloader", "bootloader_args", "firmware", "bios", "bios_path_override", "firmware_override"),
+        .. Same(XlKeyUse.Refused, "no such device can be given to a guest", "pci", "usb", "usbversion", "usbdevice", "usbctrl", "usbdev", "ioports", "irqs", "iomem", "vtpm", "gfx_passthru",
+            "nestedhvm", "channel", "p9", "vfb", "vkb"),
+        .. Same(XlKeyUse.Refused, "the CPUID policy cannot be given in this form yet", "cpuid"),
+        .. Same(XlKeyUse.Refused, "it would be passed to another program", "device_model_override", "device_model_args", "device_model_args_hvm", "device_model_args_pv",
+            "acpi_firmware", "smbios_firmware", "smbios"),
+    ];
+
+    private static readonly FrozenDictionary<string, XlKey> s_byName = All.ToFrozenDictionary(k => k.Name, StringComparer.Ordinal);
+
+    /// <summary>What is known of a key; null for an unknown one.</summary>
+    public static XlKey? Find(string name) => s_byName.GetValueOrDefault(name);
+
+    private static IEnumerable<XlKey> Use(XlKeyUse use, params (string Name, string Why)[] keys) => keys.Select(k => new XlKey(k.Name, use, k.Why));
+
+    private static IEnumerable<XlKey> Same(XlKeyUse use, string why, params string[] names) => names.Select(name => new XlKey(name, use, why));
+}
