@@ -1,4 +1,3 @@
-using Iced.Intel;
 using Vmm.Control.Domains;
 using Vmm.Control.Rpc;
 using Vmm.Machine;
