@@ -49,7 +49,7 @@ public sealed class E820Map
 
         foreach (GuestMemoryRegion region in memory.Regions)
         {
-            if (region.IsReadOnly) continue;
+            if (region.IsReadOnly || region.IsDevice) continue;
             // RAM behind the video window cannot be reached as RAM.
             if (region.Start.Value < BootLayout.VideoWindow)
                 Add(entries, Range(region.Start.Value, Math.Min(region.End, BootLayout.VideoWindow), E820Type.Ram));

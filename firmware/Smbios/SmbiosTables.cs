@@ -123,7 +123,7 @@ public static class SmbiosTables
         const ushort Unknown = 0xffff;
 
         ulong ram = 0;
-        foreach (GuestMemoryRegion region in memory.Regions) ram += region.IsReadOnly ? 0 : region.SizeBytes;
+        foreach (GuestMemoryRegion region in memory.Regions) ram += region.IsReadOnly || region.IsDevice ? 0 : region.SizeBytes;
         ulong mebibytes = ram >> MebibyteShift;
         ushort array = (int)StructureType.PhysicalMemoryArray << 8;
         Start(StructureType.PhysicalMemoryArray).Byte(Other).Byte(SystemMemory).Byte(NoErrorCorrection).DWord(SeeExtendedCapacity).Word(NoErrorHandle)
@@ -134,7 +134,7 @@ public static class SmbiosTables
         int instance = 0;
         foreach (GuestMemoryRegion region in memory.Regions)
         {
-            if (region.IsReadOnly) continue;
+            if (region.IsReadOnly || region.IsDevice) continue;
             Start(StructureType.MemoryArrayMappedAddress, instance++).DWord(uint.MaxValue).DWord(uint.MaxValue).Word(array).Byte(1)
                 .QWord(region.Start.Value).QWord(region.End - 1).AppendTo(table);
         }

@@ -37,8 +37,22 @@ internal sealed class DeviceOptions
         Arity = ArgumentArity.ZeroOrMore,
     };
 
+    private readonly Option<string[]> _share = new("--share")
+    {
+        HelpName = "path=DIR,tag=NAME",
+        Description = "A directory of the host for the guest to mount with 'mount -t 9p -o trans=virtio,version=9p2000.L NAME /mnt': readonly=on, "
+            + "devices=on (device nodes may be made), id=NAME.",
+    };
+
+    private readonly Option<string[]> _pmem = new("--pmem")
+    {
+        HelpName = "path=FILE,size=SIZE",
+        Description = "A file as persistent memory, /dev/pmem0 in the guest: size= makes it or makes it larger; readonly=on (what the guest writes is "
+            + "thrown away at the end), id=NAME.",
+    };
+
     /// <summary>All of them, in the order of the help.</summary>
-    public IEnumerable<Option> All => [_disk, _rng, _vsock, _balloon];
+    public IEnumerable<Option> All => [_disk, _rng, _vsock, _balloon, _share, _pmem];
 
     /// <summary>The configuration with the devices that the options name.</summary>
     public MachineConfig AddTo(MachineConfig config, ParseResult result, List<ConfigError> errors) => config with
@@ -47,6 +61,8 @@ internal sealed class DeviceOptions
         Rngs = Parse(_rng, result, errors, RngConfig.Parse),
         Balloons = Parse(_balloon, result, errors, BalloonConfig.Parse),
         Vsocks = Parse(_vsock, result, errors, VsockConfig.Parse),
+        Shares = Parse(_share, result, errors, ShareConfig.Parse),
+        Pmems = Parse(_pmem, result, errors, PmemConfig.Parse),
     };
 
     private static ImmutableArray<T> Parse<T>(Option<string[]> option, ParseResult result, List<ConfigError> errors, Func<int, string, List<ConfigError>, T> parse)

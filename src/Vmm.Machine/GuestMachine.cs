@@ -208,7 +208,7 @@ public sealed partial class GuestMachine : IDisposable
 
     private Board Build()
     {
-        Board board = new(new GuestMemory(_memory.RamRegions(), _memory), new HostClock(_host.Loop, _host.Note, startPaused: true), _host.Loop);
+        Board board = new(new GuestMemory([.. _memory.RamRegions(), .. _attachments.Memory], _memory), new HostClock(_host.Loop, _host.Note, startPaused: true), _host.Loop);
         try
         {
             BoardBuilder.Build(board, _config, _platform, _serial, _attachments, OnEjected, _loader, _host.Note, isFirst: _boots == 0);

@@ -45,13 +45,13 @@ public sealed unsafe class GuestMemory
     /// <summary>The regions in ascending order of address.</summary>
     public ReadOnlySpan<GuestMemoryRegion> Regions => _regions;
 
-    /// <summary>The bytes of RAM and ROM together.</summary>
+    /// <summary>The bytes of RAM and ROM together, without the memory of devices.</summary>
     public ulong TotalBytes
     {
         get
         {
             ulong total = 0;
-            foreach (GuestMemoryRegion region in _regions) total += region.SizeBytes;
+            foreach (GuestMemoryRegion region in _regions) total += region.IsDevice ? 0 : region.SizeBytes;
             return total;
         }
     }

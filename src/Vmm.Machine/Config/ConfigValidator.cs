@@ -42,6 +42,7 @@ public static class ConfigValidator
         CheckSerial(config.Serial, errors);
         CheckDebugConsole(config, errors);
         CheckDevices(config.Devices, errors);
+        CheckTags(config.Shares, errors);
         return errors;
     }
 
@@ -51,6 +52,14 @@ public static class ConfigValidator
         List<ConfigError> errors = [];
         CheckDevices([device], errors);
         return errors;
+    }
+
+    private static void CheckTags(ImmutableArray<ShareConfig> shares, List<ConfigError> errors)
+    {
+        for (int i = 0; i < shares.Length; i++)
+        {
+            if (shares.Take(i).Any(s => s.Tag == shares[i].Tag)) errors.Add(new($"share[{i}].tag", $"'{shares[i].Tag}' is another share's tag"));
+        }
     }
 
     private static void CheckDevices(IEnumerable<DeviceConfig> devices, List<ConfigError> errors)

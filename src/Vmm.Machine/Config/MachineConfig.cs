@@ -45,9 +45,15 @@ public sealed record MachineConfig
     /// <summary>The memory balloon, one at the most.</summary>
     public ImmutableArray<BalloonConfig> Balloons { get; init; } = [];
 
+    /// <summary>The directories that the guest can mount.</summary>
+    public ImmutableArray<ShareConfig> Shares { get; init; } = [];
+
+    /// <summary>The persistent memories, /dev/pmem0 first.</summary>
+    public ImmutableArray<PmemConfig> Pmems { get; init; } = [];
+
     /// <summary>Every device that stands on the PCI bus, in the order of its place there.</summary>
     [JsonIgnore]
-    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Rngs, .. Vsocks, .. Balloons];
+    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Rngs, .. Vsocks, .. Balloons, .. Shares, .. Pmems];
 
     /// <summary>What follows a reset by the guest.</summary>
     public RebootPolicy OnReboot { get; init; } = RebootPolicy.Restart;

@@ -1,3 +1,4 @@
+using Vmm.Core.Memory;
 using Vmm.Machine.Config;
 
 namespace Vmm.Machine.Devices;
@@ -11,12 +12,14 @@ internal sealed class Attachments : IDisposable
     private readonly List<PluggedDevice> _all = [];
     private readonly MachineConfig _machine;
     private readonly MachineHost _host;
+    private readonly DeviceMemory _memory;
 
     /// <exception cref="Storage.ImageException">An image cannot be used.</exception>
     /// <exception cref="Host.LinuxException">The host refused a file or another thing that a device needs.</exception>
     public Attachments(MachineConfig config, MachineHost host)
     {
         (_machine, _host) = (config, host);
+        _memory = new DeviceMemory(config, host.Note);
         try
         {
             foreach (DeviceConfig device in config.Devices) Add(new PluggedDevice(device, Open(device), FreeSlot() ?? throw NoSlot()));
@@ -27,6 +30,9 @@ internal sealed class Attachments : IDisposable
             throw;
         }
     }
+
+    /// <summary>What belongs to guest memory beside RAM.</summary>
+    public IReadOnlyList<GuestMemoryRegion> Memory => _memory.Regions;
 
     /// <summary>All of them.</summary>
     public IReadOnlyList<PluggedDevice> All => _all;
@@ -40,6 +46,8 @@ internal sealed class Attachments : IDisposable
         RngConfig rng => new RngAttachment(rng),
         BalloonConfig balloon => new BalloonAttachment(balloon),
         VsockConfig vsock => new VsockAttachment(vsock, _host.Loop),
+        ShareConfig share => new ShareAttachment(share),
+        PmemConfig pmem => _memory.Attach(pmem),
         _ => throw new ArgumentException($"{device.GetType().Name} is no device", nameof(device)),
     };
 
@@ -74,5 +82,6 @@ internal sealed class Attachments : IDisposable
     {
         for (int i = _all.Count - 1; i >= 0; i--) _all[i].Attachment.Dispose();
         _all.Clear();
+        _memory.Dispose();
     }
 }
