@@ -149,7 +149,7 @@ public sealed unsafe class GuestMemory
             int region = Find(at);
             GuestMemoryRegion memory = _regions[region];
             ulong part = Math.Min(sizeBytes, memory.End - at);
-            if (memory.FileDescriptor < 0 || !_discarder.TryDiscard(memory.FileDescriptor, memory.FileOffset + (at - memory.Start.Value), part)) return false;
+            if (memory.IsDevice || memory.FileDescriptor < 0 || !_discarder.TryDiscard(memory.FileDescriptor, memory.FileOffset + (at - memory.Start.Value), part)) return false;
             MarkWritten(region, at, part);
             sizeBytes -= part;
             at += part;
