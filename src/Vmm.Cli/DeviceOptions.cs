@@ -15,6 +15,14 @@ internal sealed class DeviceOptions
             + "queue-size=N, bps=SIZE, bps-burst=SIZE, iops=N, iops-burst=N (limits a second), id=NAME. Two commas stand for one in a value.",
     };
 
+    private readonly Option<string[]> _net = new("--net")
+    {
+        HelpName = "tap|stream,…",
+        Description = "A virtio network device. tap,ifname=NAME (made when it is not there), bridge=NAME or tap,fd=N[:M…]; "
+            + "stream,path=SOCKET[,server=on]: another guest. Each with mac=…, mtu=N, queues=N, queue-size=N, offload=off, pcap=FILE, "
+            + "bps=RATE, pps=RATE (bytes and packets per second; rx-bps and so on for one direction, bps-burst and so on for bursts), id=NAME.",
+    };
+
     private readonly Option<string[]> _rng = new("--rng")
     {
         HelpName = "id=NAME",
@@ -52,12 +60,13 @@ internal sealed class DeviceOptions
     };
 
     /// <summary>All of them, in the order of the help.</summary>
-    public IEnumerable<Option> All => [_disk, _rng, _vsock, _balloon, _share, _pmem];
+    public IEnumerable<Option> All => [_disk, _net, _rng, _vsock, _balloon, _share, _pmem];
 
     /// <summary>The configuration with the devices that the options name.</summary>
     public MachineConfig AddTo(MachineConfig config, ParseResult result, List<ConfigError> errors) => config with
     {
         Disks = Parse(_disk, result, errors, DiskConfig.Parse),
+        Nets = Parse(_net, result, errors, NetConfig.Parse),
         Rngs = Parse(_rng, result, errors, RngConfig.Parse),
         Balloons = Parse(_balloon, result, errors, BalloonConfig.Parse),
         Vsocks = Parse(_vsock, result, errors, VsockConfig.Parse),

@@ -21,6 +21,9 @@ public enum EpollEvents : uint
     /// <summary>EPOLLRDHUP: the peer will send no more.</summary>
     PeerClosed = 0x2000,
 
+    /// <summary>EPOLLONESHOT: report once, then watch nothing until it is said anew.</summary>
+    OneShot = 0x40000000,
+
     /// <summary>EPOLLET: report a change once, not as long as it lasts.</summary>
     EdgeTriggered = 0x80000000,
 }

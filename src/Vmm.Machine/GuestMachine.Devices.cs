@@ -81,7 +81,7 @@ public sealed partial class GuestMachine
     public void SetDiskLimits(string id, RateLimits limits)
     {
         List<ConfigError> errors = [];
-        RateLimitKeys.Check(id, limits, errors);
+        RateLimitKeys.Disk.Check(id, limits, errors);
         if (errors.Count != 0) throw new DeviceException(errors[0].ToString());
         lock (_life)
         {

@@ -3,6 +3,7 @@ using Vmm.Core.Memory;
 using Vmm.Devices.Virtio.Balloon;
 using Vmm.Devices.Virtio.Block;
 using Vmm.Devices.Virtio.Console;
+using Vmm.Devices.Virtio.Net;
 using Vmm.Devices.Virtio.Rng;
 using Vmm.Host;
 using Vmm.TestKit;
@@ -24,6 +25,8 @@ public class VirtioHostileTests
     [InlineData("console", 7, true)]
     [InlineData("balloon", 8)]
     [InlineData("balloon", 9, true)]
+    [InlineData("net", 8)]
+    [InlineData("net", 9, true)]
     public void Device_Tormented_NeverThrowsNeverFloodsAndServesAgainAfterwards(string kind, int seed, bool isPacked = false)
     {
         MemoryDisk disk = new(1 << 20);
@@ -32,11 +35,13 @@ public class VirtioHostileTests
         GuestMemory memory = new(mapped.RamRegions(), mapped);
         FakeClock clock = new();
         VirtioBalloonOptions balloon = new() { Reporting = true, DeflateOnOom = true, StatisticsIntervalNs = 1000 };
+        FakeNet link = new(queues: 2);
         using VirtioBench bench = new(workers => kind switch
         {
             "balloon" => new VirtioBalloon(memory, balloon, clock, workers),
             "rng" => new VirtioRng(new SeededEntropy(seed), workers),
             "blk" => new VirtioBlock(disk, new VirtioBlockOptions { QueueCount = 2, QueueSize = 16 }, workers),
+            "net" => new VirtioNet(link, new VirtioNetOptions { Mac = new MacAddress(0x5254_0012_3456), QueuePairs = 2, QueueSize = 16 }, workers),
             _ => new VirtioConsole(host, workers),
         }, memory);
         bench.Driver.UsesPacked = isPacked;
@@ -46,12 +51,14 @@ public class VirtioHostileTests
         {
             if (random.Next(16) == 0) bench.Driver.Status = 0;
         };
+        link.DuringTransfer = disk.DuringIo;
         VirtioDriver.Ring[] rings = bench.Start();
         HostileGuest guest = new(seed)
         {
             Meanwhile = r =>
             {
                 if (kind == "console") host.Type("x");
+                if (kind == "net") Disturb(link, r);
                 disk.Outcome = (BlockResult)r.Next(7);
                 if (r.Next(64) == 0) disk.Resize(512 * r.Next(1, 4096));
                 bench.Workers.Run();
@@ -72,7 +79,8 @@ public class VirtioHostileTests
             starts++;
         }
 
-        disk.DuringIo = null;
+        disk.DuringIo = link.DuringTransfer = null;
+        link.SetFull(false);
         disk.Outcome = BlockResult.Ok;
         Assert.True(bench.Diagnostics.Count <= starts + Steps / 97 + Steps / 50, $"{bench.Diagnostics.Count} lines for {starts} lives");
         Assert.NotEmpty(bench.Diagnostics);
@@ -80,7 +88,18 @@ public class VirtioHostileTests
         if (kind == "rng") Assert.Equal(32u, rings[0].Request([], [32]).Length);
         if (kind == "blk") Assert.Equal(21u, rings[0].Request([[8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]], [20, 1]).Length);
         if (kind == "balloon") rings[0].Request([new byte[16]], []);
+        if (kind == "net") rings[1].Request([new byte[12 + 60]], []);
         if (kind == "console") rings[1].Request(["still here"u8.ToArray()], []);
+    }
+
+    private static void Disturb(FakeNet link, Random random)
+    {
+        byte[] frame = new byte[12 + random.Next(random.Next(8) == 0 ? 65554 : 2000)];
+        random.NextBytes(frame.AsSpan(0, Math.Min(frame.Length, 12 + 20)));
+        if (random.Next(2) == 0) frame.AsSpan(0, Math.Min(frame.Length, 12)).Clear();
+        if (link.Waiting(0) < 64) link.Give(random.Next(2), frame);
+        link.SetFull(random.Next(4) == 0);
+        if (random.Next(16) == 0) link.IsLinkUp = !link.IsLinkUp;
     }
 
     private static void WreckRings(VirtioBench bench, VirtioDriver.Ring[] rings, Random random)

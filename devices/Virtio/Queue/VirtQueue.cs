@@ -43,6 +43,9 @@ public sealed class VirtQueue
     /// <summary>The largest size that the driver can choose.</summary>
     public ushort MaxSize { get; }
 
+    /// <summary>The size that the driver has chosen; 0 before its first start.</summary>
+    public int Size => _ring.Size;
+
     /// <summary>The ring broke the rules.</summary>
     public bool IsBroken { get; private set; }
 

@@ -16,7 +16,7 @@ internal abstract class VirtRing(GuestMemory memory, ushort maxSize)
     protected ushort MaxSize => maxSize;
 
     /// <summary>Entries.</summary>
-    protected ushort Size { get; private set; }
+    public ushort Size { get; private set; }
 
     protected bool HasIndirect { get; private set; }
 

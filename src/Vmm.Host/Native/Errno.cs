@@ -33,6 +33,7 @@ internal static class Errno
     public const int ENOSYS = 38;
     public const int ELOOP = 40;
     public const int ENODATA = 61;
+    public const int EBADFD = 77;
     public const int EMSGSIZE = 90;
     public const int EOPNOTSUPP = 95;
     public const int EADDRINUSE = 98;
@@ -82,6 +83,7 @@ internal static class Errno
         ENOSYS => "ENOSYS",
         ELOOP => "ELOOP",
         ENODATA => "ENODATA",
+        EBADFD => "EBADFD",
         EMSGSIZE => "EMSGSIZE",
         EOPNOTSUPP => "EOPNOTSUPP",
         EADDRINUSE => "EADDRINUSE",

@@ -59,7 +59,7 @@ public sealed record DiskConfig : DeviceConfig
             errors.Add(new($"{path}.queue-size", $"{QueueSize} is not a power of two from {LeastQueueSize} to {MostQueueSize}"));
         if (Serial.Length > SerialMaxLength || !Ascii.IsValid(Serial)) errors.Add(new($"{path}.serial", $"'{Serial}' is more than {SerialMaxLength} ASCII characters"));
         if (Snapshot && ReadOnly) errors.Add(new($"{path}.snapshot", "a disk that takes no writes needs no layer for them"));
-        RateLimitKeys.Check(path, Limits, errors);
+        RateLimitKeys.Disk.Check(path, Limits, errors);
         try
         {
             ImageFormats.Parse(Format);
@@ -87,7 +87,7 @@ public sealed record DiskConfig : DeviceConfig
             Serial = keys.Take("serial") ?? "",
             Queues = keys.TakeNumber("queues", 0, 1, MostQueues) is > 0 and int queues ? queues : null,
             QueueSize = keys.TakeNumber("queue-size", 256, LeastQueueSize, MostQueueSize),
-            Limits = RateLimitKeys.Take(keys),
+            Limits = RateLimitKeys.Disk.Take(keys),
             Id = keys.Take("id") ?? $"disk{index}",
             Transport = TransportKey.Take(keys),
         };

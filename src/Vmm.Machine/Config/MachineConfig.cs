@@ -36,6 +36,9 @@ public sealed record MachineConfig
     /// <summary>The disks, /dev/vda first.</summary>
     public ImmutableArray<DiskConfig> Disks { get; init; } = [];
 
+    /// <summary>The network devices.</summary>
+    public ImmutableArray<NetConfig> Nets { get; init; } = [];
+
     /// <summary>The entropy devices.</summary>
     public ImmutableArray<RngConfig> Rngs { get; init; } = [];
 
@@ -53,7 +56,7 @@ public sealed record MachineConfig
 
     /// <summary>Every device that stands on the PCI bus, in the order of its place there.</summary>
     [JsonIgnore]
-    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Rngs, .. Vsocks, .. Balloons, .. Shares, .. Pmems];
+    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Nets, .. Rngs, .. Vsocks, .. Balloons, .. Shares, .. Pmems];
 
     /// <summary>What follows a reset by the guest.</summary>
     public RebootPolicy OnReboot { get; init; } = RebootPolicy.Restart;

@@ -2,19 +2,26 @@ using Vmm.Core.Time;
 
 namespace Vmm.Machine.Config;
 
-/// <summary>The keys of a device's rate limits: bps and iops with their bursts.</summary>
-internal static class RateLimitKeys
+/// <summary>The keys of a device's rate limits: bytes and operations with their bursts, for one direction or both.</summary>
+/// <param name="operations">What operations are called: "iops", "pps".</param>
+/// <param name="prefix">What stands before the keys of a direction: "rx-".</param>
+internal sealed class RateLimitKeys(string operations, string prefix = "")
 {
+    private const string Bytes = "bps";
+
+    /// <summary>Those of a disk.</summary>
+    public static RateLimitKeys Disk { get; } = new("iops");
+
     /// <summary>Takes them out; what is not given is not limited.</summary>
-    public static RateLimits Take(OptionText keys) => new(
-        new TokenRate(keys.TakeSize("bps") ?? 0, keys.TakeSize("bps-burst") ?? 0),
-        new TokenRate((ulong)keys.TakeNumber("iops", 0, 1, int.MaxValue), (ulong)keys.TakeNumber("iops-burst", 0, 1, int.MaxValue)));
+    public RateLimits Take(OptionText keys) => new(
+        new TokenRate(keys.TakeSize($"{prefix}{Bytes}") ?? 0, keys.TakeSize($"{prefix}{Bytes}-burst") ?? 0),
+        new TokenRate((ulong)keys.TakeNumber($"{prefix}{operations}", 0, 1, int.MaxValue), (ulong)keys.TakeNumber($"{prefix}{operations}-burst", 0, 1, int.MaxValue)));
 
     /// <summary>Finds what is wrong with them.</summary>
-    public static void Check(string path, RateLimits limits, List<ConfigError> errors)
+    public void Check(string path, RateLimits limits, List<ConfigError> errors)
     {
-        Check(path, "bps", limits.Bytes, errors);
-        Check(path, "iops", limits.Operations, errors);
+        Check(path, $"{prefix}{Bytes}", limits.Bytes, errors);
+        Check(path, $"{prefix}{operations}", limits.Operations, errors);
     }
 
     private static void Check(string path, string key, TokenRate rate, List<ConfigError> errors)

@@ -43,6 +43,7 @@ internal sealed class Attachments : IDisposable
     public IAttachment Open(DeviceConfig device) => device switch
     {
         DiskConfig disk => new DiskAttachment(disk, _machine.Vcpus, _host.Note),
+        NetConfig net => new NetAttachment(net, _machine.Name, _host),
         RngConfig rng => new RngAttachment(rng),
         BalloonConfig balloon => new BalloonAttachment(balloon),
         VsockConfig vsock => new VsockAttachment(vsock, _host.Loop),

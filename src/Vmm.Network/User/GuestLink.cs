@@ -166,7 +166,7 @@ internal sealed class GuestLink
     public void WriteHeaders(Span<byte> frame, in NetHeader header, MacAddress mac, in Ipv4Header ip)
     {
         header.Write(frame);
-        MacAddress own = MacAddress.Own(ip.Source == Options.DnsAddress ? Options.DnsAddress : Options.HostAddress);
+        MacAddress own = HostMac.Of(ip.Source == Options.DnsAddress ? Options.DnsAddress : Options.HostAddress);
         Ethernet.Write(frame[INetBackend.HeaderBytes..], mac, own, Ethernet.ETHERTYPE_IP);
         ip.Write(frame[FrameHeaderBytes..]);
     }
@@ -201,7 +201,7 @@ internal sealed class GuestLink
         Span<byte> frame = Outbox.Add(FrameHeaderBytes + ArpPacket.Bytes);
         if (frame.IsEmpty) return;
         default(NetHeader).Write(frame);
-        MacAddress own = MacAddress.Own(Options.HostAddress);
+        MacAddress own = HostMac.Of(Options.HostAddress);
         Ethernet.Write(frame[INetBackend.HeaderBytes..], MacAddress.Broadcast, own, Ethernet.ETHERTYPE_ARP);
         new ArpPacket(ArpPacket.REQUEST, own, Options.HostAddress, default, address).Write(frame[FrameHeaderBytes..]);
         Wake(0);
@@ -213,7 +213,7 @@ internal sealed class GuestLink
         Span<byte> frame = Outbox.Add(FrameHeaderBytes + ArpPacket.Bytes);
         if (frame.IsEmpty) return;
         default(NetHeader).Write(frame);
-        MacAddress own = MacAddress.Own(request.TargetAddress);
+        MacAddress own = HostMac.Of(request.TargetAddress);
         Ethernet.Write(frame[INetBackend.HeaderBytes..], request.SenderMac, own, Ethernet.ETHERTYPE_ARP);
         new ArpPacket(ArpPacket.REPLY, own, request.TargetAddress, request.SenderMac, request.SenderAddress).Write(frame[FrameHeaderBytes..]);
         Wake(0);

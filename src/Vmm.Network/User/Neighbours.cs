@@ -1,4 +1,4 @@
-using Vmm.Network.User.Packets;
+using Vmm.Core.Backends;
 
 namespace Vmm.Network.User;
 
@@ -17,7 +17,7 @@ internal sealed class Neighbours
 
     public void Learn(Ipv4Address address, MacAddress mac)
     {
-        if (mac.IsGroup) return;
+        if (mac.IsMulticast) return;
         if (Find(address) is var found and >= 0)
         {
             _entries[found] = (address, mac, ++_heard);

@@ -135,7 +135,7 @@ internal sealed class UserStack : IDisposable
                 return TryArp(packet);
             case Ethernet.ETHERTYPE_IP:
                 MacAddress to = Ethernet.Destination(ethernet);
-                bool isOurs = to == MacAddress.Broadcast || to == MacAddress.Own(_options.HostAddress) || to == MacAddress.Own(_options.DnsAddress);
+                bool isOurs = to == MacAddress.Broadcast || to == HostMac.Of(_options.HostAddress) || to == HostMac.Of(_options.DnsAddress);
                 return isOurs && TryIpv4(queue, frame, header, Ethernet.Source(ethernet), packet, bytes - GuestLink.FrameHeaderBytes);
             default:
                 return false;
@@ -144,7 +144,7 @@ internal sealed class UserStack : IDisposable
 
     private bool TryArp(ReadOnlySpan<byte> packet)
     {
-        if (!ArpPacket.TryRead(packet, out ArpPacket arp) || arp.SenderMac.IsGroup) return false;
+        if (!ArpPacket.TryRead(packet, out ArpPacket arp) || arp.SenderMac.IsMulticast) return false;
         if (IsGuest(arp.SenderAddress)) _link.Neighbours.Learn(arp.SenderAddress, arp.SenderMac);
         bool asksUs = arp.Operation == ArpPacket.REQUEST && (arp.TargetAddress == _options.HostAddress || arp.TargetAddress == _options.DnsAddress);
         if (asksUs) _link.AnswerArp(arp);

@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
+using Vmm.Core.Backends;
 using Vmm.Network.User;
 using Vmm.Network.User.Dhcp;
-using Vmm.Network.User.Packets;
 
 namespace Vmm.Network.Tests.User;
 

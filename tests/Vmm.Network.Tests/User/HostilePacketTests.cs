@@ -78,7 +78,7 @@ public class HostilePacketTests
     {
         int bytes = random.Next(200);
         random.NextBytes(to[..bytes]);
-        if (bytes >= 26) Ethernet.Write(to[12..], MacAddress.Own(TestGuest.Gateway), TestGuest.Mac, random.Next(3) == 0 ? Ethernet.ETHERTYPE_ARP : Ethernet.ETHERTYPE_IP);
+        if (bytes >= 26) Ethernet.Write(to[12..], HostMac.Of(TestGuest.Gateway), TestGuest.Mac, random.Next(3) == 0 ? Ethernet.ETHERTYPE_ARP : Ethernet.ETHERTYPE_IP);
         return bytes;
     }
 
@@ -87,7 +87,7 @@ public class HostilePacketTests
         to[..12].Clear();
         if (random.Next(3) == 0)
             new NetHeader(NetHeaderFlags.VIRTIO_NET_HDR_F_NEEDS_CSUM, (NetSegmentation)(random.Next(2) == 0 ? 0 : random.Next(6)), 54, (ushort)random.Next(2000), 34, 16).Write(to);
-        Ethernet.Write(to[12..], MacAddress.Own(TestGuest.Gateway), TestGuest.Mac, Ethernet.ETHERTYPE_IP);
+        Ethernet.Write(to[12..], HostMac.Of(TestGuest.Gateway), TestGuest.Mac, Ethernet.ETHERTYPE_IP);
         int payload = random.Next(8) == 0 ? random.Next(9000) : random.Next(100);
         byte protocol = (byte)(random.Next(5) switch { 0 => 1, 1 or 2 => 17, _ => 6 });
         Ipv4Address target = random.Next(6) switch

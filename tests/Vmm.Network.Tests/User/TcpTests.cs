@@ -424,7 +424,7 @@ public class TcpTests
             Header(sequence, us, TcpFlags.ACK, 65535).Write(segment);
             byte[] frame = new byte[12 + 14 + 20 + segment.Length];
             new NetHeader(NetHeaderFlags.VIRTIO_NET_HDR_F_NEEDS_CSUM, NetSegmentation.VIRTIO_NET_HDR_GSO_TCPV4, 54, 1460, 34, 16).Write(frame);
-            Ethernet.Write(frame.AsSpan(12), MacAddress.Own(TestGuest.Gateway), TestGuest.Mac, Ethernet.ETHERTYPE_IP);
+            Ethernet.Write(frame.AsSpan(12), HostMac.Of(TestGuest.Gateway), TestGuest.Mac, Ethernet.ETHERTYPE_IP);
             new Ipv4Header(TestGuest.Address, TestGuest.Elsewhere, 6, 64, 20, 20 + segment.Length, 1, 0, false, false).Write(frame.AsSpan(26));
             segment.CopyTo(frame, 46);
             frame.CopyTo(buffer.Span);

@@ -79,7 +79,7 @@ internal sealed class TestGuest : INetReceiver, IDisposable
     {
         byte[] frame = new byte[IpAt + Ipv4Header.LeastBytes + payload.Length];
         header.Write(frame);
-        Ethernet.Write(frame.AsSpan(INetBackend.HeaderBytes), MacAddress.Own(to == NameServer ? NameServer : Gateway), Mac, Ethernet.ETHERTYPE_IP);
+        Ethernet.Write(frame.AsSpan(INetBackend.HeaderBytes), HostMac.Of(to == NameServer ? NameServer : Gateway), Mac, Ethernet.ETHERTYPE_IP);
         new Ipv4Header(from ?? Address, to, protocol, hops, Ipv4Header.LeastBytes, Ipv4Header.LeastBytes + payload.Length, 7, fragmentOffset, more, false)
             .Write(frame.AsSpan(IpAt));
         payload.CopyTo(frame.AsSpan(IpAt + Ipv4Header.LeastBytes));

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using Vmm.Network.User.Packets;
+using Vmm.Core.Backends;
 
 namespace Vmm.Network.User.Dhcp;
 
@@ -35,7 +35,7 @@ internal readonly ref struct DhcpRequest
     {
         request = default;
         bool isRequest = message.Length >= FixedBytes && message[OperationAt] == BOOTREQUEST && message[HardwareTypeAt] == HardwareEthernet
-            && message[HardwareBytesAt] == MacAddress.Bytes && BinaryPrimitives.ReadUInt32BigEndian(message[MagicAt..]) == Magic
+            && message[HardwareBytesAt] == MacAddress.SizeBytes && BinaryPrimitives.ReadUInt32BigEndian(message[MagicAt..]) == Magic
             && BinaryPrimitives.ReadUInt32BigEndian(message[RelayAt..]) == 0;
         if (!isRequest) return false;
         DhcpRequest read = new()
@@ -44,7 +44,7 @@ internal readonly ref struct DhcpRequest
             Flags = BinaryPrimitives.ReadUInt16BigEndian(message[FlagsAt..]),
             ClientAddress = new(BinaryPrimitives.ReadUInt32BigEndian(message[ClientAddressAt..])),
             Mac = MacAddress.Read(message[HardwareAddressAt..]),
-            Identity = message.Slice(HardwareAddressAt, MacAddress.Bytes),
+            Identity = message.Slice(HardwareAddressAt, MacAddress.SizeBytes),
         };
         ReadOnlySpan<byte> options = message[FixedBytes..];
         while (!options.IsEmpty && options[0] != (byte)DhcpOption.End)

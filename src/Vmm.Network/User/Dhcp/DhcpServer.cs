@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Vmm.Core.Backends;
 using Vmm.Network.User.Packets;
 
 namespace Vmm.Network.User.Dhcp;
@@ -63,7 +64,7 @@ internal sealed class DhcpServer(GuestLink link)
         message.Clear();
         message[DhcpRequest.OperationAt] = DhcpRequest.BOOTREPLY;
         message[DhcpRequest.HardwareTypeAt] = DhcpRequest.HardwareEthernet;
-        message[DhcpRequest.HardwareBytesAt] = MacAddress.Bytes;
+        message[DhcpRequest.HardwareBytesAt] = MacAddress.SizeBytes;
         BinaryPrimitives.WriteUInt32BigEndian(message[DhcpRequest.TransactionAt..], request.Transaction);
         BinaryPrimitives.WriteUInt16BigEndian(message[DhcpRequest.FlagsAt..], request.Flags);
         bool isNo = type == DhcpMessageType.DHCPNAK;
@@ -103,7 +104,7 @@ internal sealed class DhcpServer(GuestLink link)
     {
         bool isBroadcast = isNo || (request.ClientAddress == default && ((request.Flags & DhcpRequest.BroadcastFlag) != 0 || yours == default));
         Ipv4Address to = isBroadcast ? Ipv4Address.Broadcast : request.ClientAddress != default ? request.ClientAddress : yours;
-        MacAddress mac = isBroadcast || request.Mac.IsGroup ? MacAddress.Broadcast : request.Mac;
+        MacAddress mac = isBroadcast || request.Mac.IsMulticast ? MacAddress.Broadcast : request.Mac;
         link.PutUdp((Options.HostAddress, ServerPort), (to, ClientPort), _reply.AsSpan(0, UdpHeader.Bytes + bytes), mac);
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Vmm.Core.Backends;
 
 namespace Vmm.Network.User.Packets;
 
@@ -21,7 +22,7 @@ internal readonly record struct ArpPacket(
         if (packet.Length < Bytes) return false;
         bool isOurs = BinaryPrimitives.ReadUInt16BigEndian(packet) == HardwareEthernet
             && BinaryPrimitives.ReadUInt16BigEndian(packet[ProtocolAt..]) == Ethernet.ETHERTYPE_IP
-            && packet[HardwareBytesAt] == MacAddress.Bytes && packet[ProtocolBytesAt] == AddressBytes;
+            && packet[HardwareBytesAt] == MacAddress.SizeBytes && packet[ProtocolBytesAt] == AddressBytes;
         if (!isOurs) return false;
         arp = new(
             BinaryPrimitives.ReadUInt16BigEndian(packet[OperationAt..]),
@@ -36,7 +37,7 @@ internal readonly record struct ArpPacket(
     {
         BinaryPrimitives.WriteUInt16BigEndian(to, HardwareEthernet);
         BinaryPrimitives.WriteUInt16BigEndian(to[ProtocolAt..], Ethernet.ETHERTYPE_IP);
-        to[HardwareBytesAt] = MacAddress.Bytes;
+        to[HardwareBytesAt] = MacAddress.SizeBytes;
         to[ProtocolBytesAt] = AddressBytes;
         BinaryPrimitives.WriteUInt16BigEndian(to[OperationAt..], Operation);
         SenderMac.Write(to[SenderMacAt..]);

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Vmm.Core.Backends;
 
 namespace Vmm.Network.User.Packets;
 
@@ -15,12 +16,12 @@ internal static class Ethernet
 
     public static MacAddress Destination(ReadOnlySpan<byte> frame) => MacAddress.Read(frame);
 
-    public static MacAddress Source(ReadOnlySpan<byte> frame) => MacAddress.Read(frame[MacAddress.Bytes..]);
+    public static MacAddress Source(ReadOnlySpan<byte> frame) => MacAddress.Read(frame[MacAddress.SizeBytes..]);
 
     public static void Write(Span<byte> to, MacAddress destination, MacAddress source, ushort type)
     {
         destination.Write(to);
-        source.Write(to[MacAddress.Bytes..]);
+        source.Write(to[MacAddress.SizeBytes..]);
         BinaryPrimitives.WriteUInt16BigEndian(to[TypeAt..], type);
     }
 }
