@@ -49,9 +49,11 @@ internal static class CommandLine
 
     private static string Explain(ParseResult result)
     {
-        if (result.CommandResult.Command is not RootCommand) return result.Errors[0].Message.ReplaceLineEndings(" ");
+        Command command = result.CommandResult.Command;
+        if (command.Subcommands.Count == 0) return result.Errors[0].Message.ReplaceLineEndings(" ");
         string prefix = result.UnmatchedTokens.Count == 0 ? "a verb is needed" : $"'{result.UnmatchedTokens[0]}' is no verb";
-        return $"{prefix}: run, doctor, image, kernel or version";
+        string others = string.Join(", ", command.Subcommands.SkipLast(1).Select(c => c.Name));
+        return $"{prefix}: {others}{(others.Length == 0 ? "" : " or ")}{command.Subcommands[^1].Name}";
     }
 
     // The verb with those above it: "vmm image commit".

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 using Vmm.Host;
@@ -9,6 +10,8 @@ namespace Vmm.Storage.Tools;
 public static class ImageConverter
 {
     private const int BufferBytes = 2 << 20;
+
+    private const int MostWorkers = 4;
 
     /// <summary>Zeros are looked for in pieces of this size.</summary>
     private const int GrainBytes = 4096;
@@ -82,34 +85,41 @@ public static class ImageConverter
         return IsZero(backing, offset, Math.Min(length, backing.SizeBytes - offset), out length);
     }
 
-    // While one piece is written, the next is read.
+    // While one worker waits for its write, others read and look for zeros.
     private static void CopyPlain(IDiskImage from, IDiskImage to, IEnumerator<(ulong Offset, ulong Count)> pieces, Action<double>? progress)
     {
-        byte[] current = GC.AllocateUninitializedArray<byte>(BufferBytes, pinned: true);
-        byte[] next = GC.AllocateUninitializedArray<byte>(BufferBytes, pinned: true);
+        int workers = Math.Clamp(Environment.ProcessorCount, 2, MostWorkers);
         using IEnumerator<(ulong Offset, int Count)> buffers = Buffers(pieces).GetEnumerator();
-        bool hasMore = buffers.MoveNext();
-        if (hasMore) Check(from.Read(buffers.Current.Offset, current.AsSpan(0, buffers.Current.Count)), from);
-        while (hasMore)
+        Lock turn = new();
+        ExceptionDispatchInfo? failure = null;
+        Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers }, _ =>
         {
-            (ulong offset, int count) = buffers.Current;
-            hasMore = buffers.MoveNext();
-            (ulong nextOffset, int nextCount) = hasMore ? buffers.Current : default;
-            byte[] readInto = next;
-            Task<BlockResult> reading = Task.Run(() => from.Read(nextOffset, readInto.AsSpan(0, nextCount)));
+            byte[] buffer = GC.AllocateUninitializedArray<byte>(BufferBytes, pinned: true);
             try
             {
-                WriteData(to, offset, current.AsSpan(0, count));
+                while (Next(out ulong offset, out int count))
+                {
+                    Check(from.Read(offset, buffer.AsSpan(0, count)), from);
+                    WriteData(to, offset, buffer.AsSpan(0, count));
+                }
             }
-            finally
+            catch (ImageException e)
             {
-                // The images must not be closed under it.
-                reading.Wait();
+                Interlocked.CompareExchange(ref failure, ExceptionDispatchInfo.Capture(e), null);
             }
+        });
+        failure?.Throw();
 
-            Check(reading.Result, from);
-            (current, next) = (next, current);
-            progress?.Invoke((double)offset / from.SizeBytes);
+        bool Next(out ulong offset, out int count)
+        {
+            lock (turn)
+            {
+                (offset, count) = (0, 0);
+                if (Volatile.Read(ref failure) is not null || !buffers.MoveNext()) return false;
+                (offset, count) = buffers.Current;
+                progress?.Invoke((double)offset / from.SizeBytes);
+                return true;
+            }
         }
     }
 

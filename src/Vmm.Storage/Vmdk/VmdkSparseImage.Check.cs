@@ -12,17 +12,17 @@ internal sealed partial class VmdkSparseImage
         if (repair != ImageRepair.None && IsReadOnly) throw new ImageException($"{Name} is open for reading only");
         lock (_gate)
         {
-            ImageCheckResult found = Examine(mend: false);
+            ImageCheckResult found = Examine(ImageRepair.None);
             if (repair == ImageRepair.None || found.IsClean) return found;
-            if (repair == ImageRepair.All) Examine(mend: true);
+            Examine(repair);
             WriteTables();
             _file.Flush();
-            ImageCheckResult after = Examine(mend: false);
+            ImageCheckResult after = Examine(ImageRepair.None);
             if (after.Corruptions == 0 && after.Leaks != 0)
             {
                 _file.SetLength(after.EndOffset);
                 _file.Flush();
-                after = Examine(mend: false);
+                after = Examine(ImageRepair.None);
             }
 
             after.LeaksFixed = found.Leaks - Math.Min(found.Leaks, after.Leaks);
@@ -31,7 +31,7 @@ internal sealed partial class VmdkSparseImage
         }
     }
 
-    private ImageCheckResult Examine(bool mend)
+    private ImageCheckResult Examine(ImageRepair mend)
     {
         ImageCheckResult result = new() { TotalClusters = (_sizeBytes + GrainBytes - 1) / GrainBytes };
         List<(ulong Start, ulong End)> parts = [(0, VmdkHeader.Bytes)];
@@ -63,15 +63,16 @@ internal sealed partial class VmdkSparseImage
         return 0;
     }
 
-    private void ExamineTable(ulong table, ulong copy, ImageCheckResult result, List<(ulong Start, ulong End)> parts, bool mend)
+    private void ExamineTable(ulong table, ulong copy, ImageCheckResult result, List<(ulong Start, ulong End)> parts, ImageRepair mend)
     {
         for (uint i = 0; i < _header.EntriesPerTable; i++)
         {
             uint entry = Read32(table + i * sizeof(uint));
             if (copy != 0 && Read32(copy + i * sizeof(uint)) != entry)
             {
-                result.Corruption($"the copy of the grain table at 0x{table:x} differs at entry {i}");
-                if (mend) Write32(copy + i * sizeof(uint), entry);
+                // After a crash one of the two may be ahead; what is lost was not flushed.
+                result.Leak($"the copy of the grain table at 0x{table:x} differs at entry {i}");
+                if (mend != ImageRepair.None) Write32(copy + i * sizeof(uint), entry);
             }
 
             if (entry == 0 || (entry == ZeroedGrain && _header.HasZeroedGrains)) continue;
@@ -80,7 +81,7 @@ internal sealed partial class VmdkSparseImage
             {
                 result.Corruption($"a grain lies at 0x{place:x}, where none can be");
                 // Its content lies nowhere: it reads as zeros, or as the parent.
-                if (mend) SetEntry(table, copy, i, 0);
+                if (mend == ImageRepair.All) SetEntry(table, copy, i, 0);
                 continue;
             }
 

@@ -53,7 +53,7 @@ internal sealed partial class VmdkSparseImage
         }
     }
 
-    /// <summary>Gets an image ready for changes: no two of its parts share bytes.</summary>
+    /// <summary>Gets an image ready for changes: no two of its parts share bytes, and the tables are what their copies are.</summary>
     private void Prepare()
     {
         if (_header.IsCompressed) throw new ImageException($"{Name} has compressed grains (streamOptimized), which can only be read: convert it");
@@ -68,7 +68,7 @@ internal sealed partial class VmdkSparseImage
         if (parts[^1].End > _end) _end = parts[^1].End;
     }
 
-    /// <summary>Everything that has a place in the file.</summary>
+    /// <summary>Everything that has a place in the file. Copies of tables are made like the tables.</summary>
     private List<(ulong Start, ulong End)> Parts()
     {
         ulong tableBytes = _header.EntriesPerTable * sizeof(uint);
@@ -89,6 +89,9 @@ internal sealed partial class VmdkSparseImage
             for (uint i = 0; i < _header.EntriesPerTable && table != 0; i++)
             {
                 if (Grain(table, i, out ulong place) == BlockExtentKind.Data) parts.Add((place, place + GrainBytes));
+                uint entry = Read32(table + i * sizeof(uint));
+                // A crash may have come between the two.
+                if (copy != 0 && Read32(copy + i * sizeof(uint)) != entry) Write32(copy + i * sizeof(uint), entry);
             }
         }
 

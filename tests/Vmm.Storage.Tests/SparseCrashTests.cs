@@ -2,39 +2,40 @@ using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 using Vmm.Storage.Tools;
 using Vmm.Storage.Vhd;
+using Vmm.Storage.Vmdk;
 
 namespace Vmm.Storage.Tests;
 
-/// <summary>Power failures at any moment: what was flushed is there, and nothing else shows through.</summary>
-public class VhdCrashTests
+/// <summary>Power failures of VHD and VMDK images at any moment: what was flushed is there, and nothing else shows through.</summary>
+public class SparseCrashTests
 {
     private const int DiskBytes = 6 << 20;
     private const int SlotBytes = 64 << 10;
 
     [Theory]
-    [InlineData(1, false)]
-    [InlineData(2, false)]
-    [InlineData(3, true)]
-    [InlineData(4, true)]
-    public void Failure_AtAnyMoment_KeepsFlushedData(int seed, bool hasParent)
+    [InlineData(1, ImageFormat.Vhd, false)]
+    [InlineData(2, ImageFormat.Vhd, false)]
+    [InlineData(3, ImageFormat.Vhd, true)]
+    [InlineData(4, ImageFormat.Vhd, true)]
+    [InlineData(5, ImageFormat.Vmdk, false)]
+    [InlineData(6, ImageFormat.Vmdk, false)]
+    [InlineData(7, ImageFormat.Vmdk, true)]
+    public void Failure_AtAnyMoment_KeepsFlushedData(int seed, ImageFormat format, bool hasParent)
     {
         Random random = new(seed);
-        RecordingFile parent = new([]);
-        VhdCreator.Create(parent, new() { SizeBytes = DiskBytes, ForceSize = true }, null, DateTimeOffset.UtcNow);
+        RecordingFile? parent = hasParent ? Create(format, null) : null;
         byte[] now = new byte[DiskBytes];
-        if (hasParent)
+        if (parent is not null)
         {
-            using IDiskImage below = VhdImages.Open(parent, ImageOpenMode.Use, null);
+            using IDiskImage below = Open(format, parent, null);
             now.AsSpan(0, DiskBytes / 2).Fill(0xee);
             Assert.Equal(BlockResult.Ok, below.Write(0, now));
         }
 
-        RecordingFile empty = new([]);
-        VhdCreator.Create(empty, new() { SizeBytes = DiskBytes, ForceSize = true, BackingFile = hasParent ? "parent" : null }, hasParent ? VhdFooters.Find(parent) : null, DateTimeOffset.UtcNow);
-        RecordingFile file = new(empty.Content);
+        RecordingFile file = new(Create(format, parent).Content);
         byte[] flushed = [.. now];
         List<(int Change, byte[] Flushed, byte[] Latest)> marks = [(0, flushed, flushed)];
-        using (IDiskImage disk = Open(file, parent))
+        using (IDiskImage disk = Open(format, file, parent))
         {
             for (int step = 0; step < 60; step++)
             {
@@ -46,12 +47,31 @@ public class VhdCrashTests
         for (int failure = 0; failure < 15; failure++)
         {
             int cut = random.Next(file.Changes + 1);
-            Judge(file.AfterFailure(cut, () => random.Next(2) == 0), parent, marks, cut, $"seed {seed}, cut {cut}");
+            Judge(format, file.AfterFailure(cut, () => random.Next(2) == 0), parent, marks, cut, $"seed {seed}, cut {cut}");
         }
     }
 
-    private static IDiskImage Open(RecordingFile file, RecordingFile parent)
-        => VhdImages.Open(file, ImageOpenMode.Use, _ => VhdImages.Open(new RecordingFile(parent.Content), ImageOpenMode.Use, null));
+    private static RecordingFile Create(ImageFormat format, RecordingFile? parent)
+    {
+        RecordingFile file = new([]);
+        string? name = parent is null ? null : "parent";
+        if (format == ImageFormat.Vhd)
+        {
+            VhdCreator.Create(file, new() { SizeBytes = DiskBytes, ForceSize = true, BackingFile = name }, parent is null ? null : VhdFooters.Find(parent), DateTimeOffset.UtcNow);
+            return file;
+        }
+
+        using IDiskImage? below = parent is null ? null : Open(format, new RecordingFile(parent.Content), null);
+        VmdkCreator.Create(file, new() { SizeBytes = DiskBytes, BackingFile = name }, (below as IVmdkImage)?.Descriptor);
+        return file;
+    }
+
+    private static IDiskImage Open(ImageFormat format, RecordingFile file, RecordingFile? parent)
+    {
+        Func<string, IDiskImage>? below = parent is null ? null : _ => Open(format, new RecordingFile(parent.Content), null);
+        return format == ImageFormat.Vhd ? VhdImages.Open(file, ImageOpenMode.Use, below)
+            : VmdkImages.Open(file, ImageOpenMode.Use, below, name => throw new ImageException(name));
+    }
 
     private static void Act(Random random, IDiskImage disk, byte[] now, ref byte[] flushed)
     {
@@ -74,7 +94,7 @@ public class VhdCrashTests
         }
     }
 
-    private static void Judge(byte[] content, RecordingFile parent, List<(int Change, byte[] Flushed, byte[] Latest)> marks, int cut, string where)
+    private static void Judge(ImageFormat format, byte[] content, RecordingFile? parent, List<(int Change, byte[] Flushed, byte[] Latest)> marks, int cut, string where)
     {
         int after = marks.FindIndex(m => m.Change > cut);
         if (after < 0) after = marks.Count;
@@ -82,8 +102,8 @@ public class VhdCrashTests
         int since = marks.FindIndex(m => ReferenceEquals(m.Flushed, flushed));
         RecordingFile file = new(content);
         byte[] read = new byte[DiskBytes];
-        using (IDiskImage disk = Open(file, parent)) Assert.Equal(BlockResult.Ok, disk.Read(0, read));
-        ImageCheckResult found = ImageChecker.Check(new RecordingFile(file.Content), ImageFormat.Vhd, ImageRepair.None, null);
+        using (IDiskImage disk = Open(format, file, parent)) Assert.Equal(BlockResult.Ok, disk.Read(0, read));
+        ImageCheckResult found = ImageChecker.Check(new RecordingFile(file.Content), format, ImageRepair.None, null);
         Assert.True(found.Corruptions == 0, $"{where}: {found.FirstError}");
         for (int slot = 0; slot < DiskBytes; slot += SlotBytes)
         {
