@@ -97,7 +97,7 @@ make_initrd() {
   cp "$(command -v busybox)" "$tree/bin/busybox"
   cp "$root/examples/guest-init" "$tree/init"
   chmod 755 "$tree/init" "$tree"
-  copy_modules "$tree" virtio_pci virtio_blk virtio_net virtio-rng virtio_console virtio_balloon 9pnet_virtio 9p \
+  copy_modules "$tree" virtio_pci virtio_mmio virtio_blk virtio_net virtio-rng virtio_console virtio_balloon 9pnet_virtio 9p \
     vmw_vsock_virtio_transport virtio_pmem nd_pmem
   pack_initrd "$tree" "$guests/initrd.img"
 }
