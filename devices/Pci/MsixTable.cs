@@ -8,8 +8,9 @@ namespace Vmm.Devices.Pci;
 
 /// <summary>
 /// MSI-X (PCI Local Bus 3.0 §6.8.2): the capability and, in a BAR of its own, the table and the pending bits. A message that is masked,
-/// or that the function may not send, stays pending and goes out as soon as it may. Any thread may raise. Where the interrupt controller
-/// has routes, each message that may go stands behind an eventfd: raising it is a write without a lock, and others can do it.
+/// or that the function may not send, stays pending and goes out as soon as it may. Any thread may raise.
+/// Where the interrupt controller has routes, a vector can stand behind an eventfd that others signal. Those that only this process
+/// raises do without: a call is cheaper.
 /// </summary>
 public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>, IDisposable
 {
@@ -96,7 +97,16 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
     /// </summary>
     public int Descriptor(int vector)
     {
-        lock (_gate) return RouteOf(vector)?.Descriptor ?? -1;
+        lock (_gate)
+        {
+            if (_routes[vector] is null && !_isDisposed)
+            {
+                _routes[vector] = _function?.TryCreateRoute();
+                Follow(vector);
+            }
+
+            return _routes[vector]?.Descriptor ?? -1;
+        }
     }
 
     /// <summary>Gives the routes back. Nothing is sent any more.</summary>
@@ -271,13 +281,11 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
             return;
         }
 
-        IMsiRoute? route = RouteOf(vector);
+        IMsiRoute? route = _routes[vector];
         bool isOpen = route is not null && route.TryOpen(new MsiMessage(_addresses[vector], _data[vector]));
         Volatile.Write(ref _open[vector], isOpen ? route : null);
         SendPending(vector);
     }
-
-    private IMsiRoute? RouteOf(int vector) => _routes[vector] ??= _isDisposed ? null : _function?.TryCreateRoute();
 
     private void SendPending(int vector)
     {

@@ -35,10 +35,22 @@ public sealed class MsixRouteTests : IDisposable
     public void Dispose() => _msix.Dispose();
 
     [Fact]
-    public void Unmasked_RaisedThroughTheRoute()
+    public void NobodyAskedForADescriptor_NoRouteIsMade()
     {
         Program(1, 0x41, masked: false);
-        FakeMsiRouter.Route route = Assert.Single(_router.Routes);
+        _msix.Raise(1);
+        Assert.Empty(_router.Routes);
+        Assert.Equal(3 << 3, Assert.Single(_msi.Messages).Requester);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Unmasked_RaisedThroughTheRoute(bool isAskedLater)
+    {
+        if (isAskedLater) Program(1, 0x41, masked: false);
+        FakeMsiRouter.Route route = Ask(1);
+        Program(1, 0x41, masked: false);
         Assert.Equal(new MsiMessage(Apic, 0x41), route.Message);
         _msix.Raise(1);
         Assert.Equal((new MsiMessage(Apic, 0x41), (ushort)0), Assert.Single(_msi.Messages));
@@ -53,8 +65,8 @@ public sealed class MsixRouteTests : IDisposable
     [InlineData("bus master")]
     public void Stopped_SignalsOfOthersAreKeptAndGoOutAfterwards(string how)
     {
+        FakeMsiRouter.Route route = Ask(1);
         Program(1, 0x41, masked: false);
-        FakeMsiRouter.Route route = _router.Routes[0];
         Stop(how, true);
         Assert.Null(route.Message);
         route.Signal();
@@ -66,9 +78,12 @@ public sealed class MsixRouteTests : IDisposable
         Assert.Equal(0u, _guest.Load32(Pba));
     }
 
-    [Fact]
-    public void Masked_OwnInterrupts_KeptAsEver()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Masked_OwnInterrupts_KeptAsEver(bool hasRoute)
     {
+        if (hasRoute) Ask(2);
         Program(2, 0x41, masked: true);
         _msix.Raise(2);
         Assert.Equal(4u, _guest.Load32(Pba));
@@ -80,6 +95,8 @@ public sealed class MsixRouteTests : IDisposable
     public void NoRouteFree_MessagesGoTheOtherWay()
     {
         _router.Limit = 1;
+        Ask(0);
+        Ask(1);
         Program(0, 0x40, masked: false);
         Program(1, 0x41, masked: false);
         _msix.Raise(0);
@@ -105,12 +122,14 @@ public sealed class MsixRouteTests : IDisposable
     [Fact]
     public void Restore_InPlaceAndElsewhere_OpensTheRoutes()
     {
+        Ask(1);
         Program(1, 0x41, masked: false);
         StateContract.Check(_msix, _msix);
         StateContract.Check(_function, _function);
         _msix.Raise(1);
         Assert.Equal(1, _msi.CountOf(0x41));
         using MsixRouteTests other = new();
+        other.Ask(1);
         other._msix.Restore(_msix.Save());
         other._function.Restore(_function.Save());
         other._msix.Raise(1);
@@ -120,6 +139,7 @@ public sealed class MsixRouteTests : IDisposable
     [Fact]
     public void Dispose_RoutesGivenBackAndSilent()
     {
+        Ask(1);
         Program(1, 0x41, masked: false);
         _msix.Dispose();
         Assert.True(_router.Routes[0].IsDisposed);
@@ -127,6 +147,12 @@ public sealed class MsixRouteTests : IDisposable
         Program(1, 0x42, masked: false);
         Assert.Empty(_msi.Messages);
         Assert.Equal(-1, _msix.Descriptor(1));
+    }
+
+    private FakeMsiRouter.Route Ask(int vector)
+    {
+        Assert.True(_msix.Descriptor(vector) > 0);
+        return _router.Routes[^1];
     }
 
     private void Stop(string how, bool stop, uint vector = 1)

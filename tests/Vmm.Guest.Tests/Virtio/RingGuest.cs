@@ -40,15 +40,14 @@ internal sealed class RingGuest : IDisposable
     /// <param name="device">The device; its first queue is driven.</param>
     /// <param name="isPacked">Packed or split.</param>
     /// <param name="withDoorbell">Whether kicks wake the worker by themselves (ioeventfd on KVM).</param>
-    /// <param name="withRoutes">Whether interrupts go through eventfds where the controller can (irqfd on KVM).</param>
+    /// <param name="withRoutes">Whether interrupts go through an eventfd where the controller can (irqfd on KVM).</param>
     /// <param name="queue">The queue that is driven.</param>
     public RingGuest(string accelerator, Func<IWorkers, IVirtioDevice> device, bool isPacked, bool withDoorbell = true, bool withRoutes = true, int queue = 0)
     {
         _guest = new TinyGuest(accelerator);
         _isPacked = isPacked;
         GuestDriver driver = new() { Ports = _guest.Ports, Mmio = _guest.Bus };
-        Core.Interrupts.IMsiSink msi = withRoutes ? _guest.Machine.Interrupts.Msi : new PlainSink(_guest.Machine.Interrupts.Msi);
-        PciRootBus bus = new(driver.Ports, driver.Mmio, new PciWindows { Memory32 = new PciWindow(Window, 0x1000_0000) }, [new FakeLine(), new FakeLine(), new FakeLine(), new FakeLine()], msi);
+        PciRootBus bus = new(driver.Ports, driver.Mmio, new PciWindows { Memory32 = new PciWindow(Window, 0x1000_0000) }, [new FakeLine(), new FakeLine(), new FakeLine(), new FakeLine()], _guest.Machine.Interrupts.Msi);
         new PciHostBridge(bus, new NoReset()).AttachTo(driver.Ports, driver.Mmio, null);
         _device = new CountingDevice(device(_workers));
         _transport = new VirtioPciTransport(_device, _guest.Memory, Problems.Add);
@@ -57,6 +56,7 @@ internal sealed class RingGuest : IDisposable
         bus.PlaceBars();
         PciDriver config = new(driver, Slot);
         config.Command(6);
+        HasRoute = withRoutes && _transport.Msix.Descriptor(queue + 1) >= 0;
         ulong table = config.BarAddress(2);
         driver.Store(table + 16 * ((ulong)queue + 1), TinyGuest.ApicBase, 8);
         driver.Store(table + 16 * ((ulong)queue + 1) + 8, Vector, 8);
@@ -71,6 +71,9 @@ internal sealed class RingGuest : IDisposable
         virtio.Start();
         _doorbell = _transport.Doorbell(queue)!.Value.Address;
     }
+
+    /// <summary>The queue's interrupt goes through an eventfd.</summary>
+    public bool HasRoute { get; }
 
     /// <summary>What drivers of the ring did wrong, as the device sees it.</summary>
     public List<string> Problems { get; } = [];
@@ -100,6 +103,9 @@ internal sealed class RingGuest : IDisposable
     }
 
     private int _count;
+
+    // Requests of all runs: where the ring stands.
+    private int _total;
 
     /// <summary>Runs batches of requests.</summary>
     /// <param name="batches">How many.</param>
@@ -133,6 +139,7 @@ internal sealed class RingGuest : IDisposable
         state.Rflags |= 0x200;
         _guest.Put(TinyGuest.Data, 0);
         _guest.RunToDone(state);
+        _total += batches * depth;
     }
 
     public void Dispose()
@@ -156,12 +163,12 @@ internal sealed class RingGuest : IDisposable
         _guest.Gate64(Vector, TinyGuest.Stubs);
     }
 
-    private static void DriveSplit(Assembler c, int depth, bool waitsForInterrupt)
+    private void DriveSplit(Assembler c, int depth, bool waitsForInterrupt)
     {
         Label batch = c.CreateLabel(), noKick = c.CreateLabel(), poll = c.CreateLabel(), done = c.CreateLabel();
         c.mov(rbx, Available);
         c.mov(rdx, Used);
-        c.xor(r9d, r9d);
+        c.mov(r9d, (ushort)_total);
         c.Label(ref batch);
         c.add(r9w, (short)depth);
         c.mov(__word_ptr[rbx + 2], r9w);
@@ -187,10 +194,11 @@ internal sealed class RingGuest : IDisposable
         Label batch = c.CreateLabel(), fill = c.CreateLabel(), noKick = c.CreateLabel(), poll = c.CreateLabel(), used = c.CreateLabel(), go = c.CreateLabel();
         c.mov(rbx, _ring.Descriptors);
         c.mov(rdx, Used);
-        c.xor(r9d, r9d);
+        bool isOdd = (_total / QueueSize & 1) != 0;
+        c.mov(r9d, _total % QueueSize * DescriptorBytes);
         // Length, id and flags of an available descriptor; what the flags of a used one are.
-        c.mov(r10, (uint)(_count * DescriptorBytes) | ((ulong)(Indirect | Avail) << 48));
-        c.mov(r11d, UsedFlag | Avail);
+        c.mov(r10, (uint)(_count * DescriptorBytes) | ((ulong)(Indirect | (isOdd ? UsedFlag : Avail)) << 48));
+        c.mov(r11d, isOdd ? 0 : UsedFlag | Avail);
         c.Label(ref batch);
         c.mov(rsi, r9);
         c.mov(ecx, depth);
@@ -257,12 +265,6 @@ internal sealed class RingGuest : IDisposable
         public BusResult Read(in BusAccess access, Span<byte> data) => BusResult.NoRegister;
 
         public BusResult Write(in BusAccess access, ReadOnlySpan<byte> data) => BusResult.NoRegister;
-    }
-
-    /// <summary>Hides what else the interrupt controller can do.</summary>
-    private sealed class PlainSink(Core.Interrupts.IMsiSink sink) : Core.Interrupts.IMsiSink
-    {
-        public void Signal(in Core.Interrupts.MsiMessage message, ushort requesterId) => sink.Signal(message, requesterId);
     }
 
     /// <summary>A device whose kicks are counted.</summary>
