@@ -41,7 +41,7 @@ public interface IVirtioDevice
 
     /// <summary>
     /// An eventfd that does what <see cref="OnKick"/> does when it is signalled, so that a kick needs nobody else; -1 for none. It stays
-    /// the same, and may be signalled at any time.
+    /// the same while the driver is ready, and may be signalled at any time.
     /// </summary>
     int KickDescriptor(int queue) => -1;
 

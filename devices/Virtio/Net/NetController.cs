@@ -26,6 +26,8 @@ internal sealed class NetController
 
     public void Wake() => _worker.Wake();
 
+    public int WakeDescriptor => _worker.WakeDescriptor;
+
     public void End() => _worker.Dispose();
 
     private void Serve()

@@ -59,6 +59,8 @@ internal sealed class NetReceiver
 
     public void Wake() => _worker.Wake();
 
+    public int WakeDescriptor => _worker.WakeDescriptor;
+
     public void End() => _worker.Dispose();
 
     private void Serve()

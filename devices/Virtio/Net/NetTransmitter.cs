@@ -39,6 +39,8 @@ internal sealed class NetTransmitter
 
     public void Wake() => _worker.Wake();
 
+    public int WakeDescriptor => _worker.WakeDescriptor;
+
     public void End() => _worker.Dispose();
 
     private void Serve()

@@ -203,6 +203,16 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, IStateful<VirtioNet
     }
 
     /// <inheritdoc/>
+    public int KickDescriptor(int queue)
+    {
+        if (Activation is not { } activation) return -1;
+        int control = ControlQueueOf(activation);
+        if (queue == control) return _controller.WakeDescriptor;
+        if (queue > control) return -1;
+        return queue % QueuesPerPair == 0 ? _receivers[queue / QueuesPerPair].WakeDescriptor : _transmitters[queue / QueuesPerPair].WakeDescriptor;
+    }
+
+    /// <inheritdoc/>
     public void Reset()
     {
         lock (_gate)

@@ -84,6 +84,9 @@ public sealed class VirtioPmem : IVirtioDevice, IStateful<VirtioPmemState>, IDis
     public void OnKick(int queue) => _worker.Wake();
 
     /// <inheritdoc/>
+    public int KickDescriptor(int queue) => _worker.WakeDescriptor;
+
+    /// <inheritdoc/>
     public void Reset() { }
 
     /// <inheritdoc/>

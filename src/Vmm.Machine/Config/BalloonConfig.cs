@@ -38,6 +38,7 @@ public sealed record BalloonConfig : DeviceConfig
             Reporting = keys.TakeSwitch("reporting"),
             DeflateOnOom = keys.TakeSwitch("deflate-on-oom"),
             Id = keys.Take("id") ?? $"balloon{index}",
+            Transport = TransportKey.Take(keys),
         };
         keys.Finish();
         return config;

@@ -85,6 +85,7 @@ public sealed record NetConfig : DeviceConfig
             ReceiveLimits = ReceiveKeys.Take(keys),
             SendLimits = SendKeys.Take(keys),
             Id = keys.Take("id") ?? $"net{index}",
+            Transport = TransportKey.Take(keys),
         };
         RateLimits both = BothKeys.Take(keys);
         config = config with

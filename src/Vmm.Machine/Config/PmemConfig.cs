@@ -35,6 +35,7 @@ public sealed record PmemConfig : DeviceConfig
             SizeBytes = keys.TakeSize("size"),
             ReadOnly = keys.TakeSwitch("readonly"),
             Id = keys.Take("id") ?? $"pmem{index}",
+            Transport = TransportKey.Take(keys),
         };
         keys.Finish();
         return config;

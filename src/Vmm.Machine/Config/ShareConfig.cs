@@ -41,6 +41,7 @@ public sealed record ShareConfig : DeviceConfig
             ReadOnly = keys.TakeSwitch("readonly"),
             Devices = keys.TakeSwitch("devices"),
             Id = keys.Take("id") ?? $"share{index}",
+            Transport = TransportKey.Take(keys),
         };
         keys.Finish();
         return config;

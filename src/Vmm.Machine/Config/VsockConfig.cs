@@ -37,6 +37,7 @@ public sealed record VsockConfig : DeviceConfig
             Cid = number,
             Path = keys.Need("path", "the Unix socket for programs on the host"),
             Id = keys.Take("id") ?? $"vsock{index}",
+            Transport = TransportKey.Take(keys),
         };
         keys.Finish();
         return config;

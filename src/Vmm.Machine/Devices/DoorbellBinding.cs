@@ -13,13 +13,13 @@ internal sealed class DoorbellBinding : IDisposable
     private readonly Lock _gate = new();
     private readonly IVirtioTransport _transport;
     private readonly IVirtualMachine _machine;
-    private readonly VirtioDoorbell?[] _bound;
+    private readonly (VirtioDoorbell Bell, int Descriptor)?[] _bound;
     private bool _isDisposed;
 
     public DoorbellBinding(IVirtioTransport transport, IVirtualMachine machine)
     {
         (_transport, _machine) = (transport, machine);
-        _bound = new VirtioDoorbell?[transport.QueueCount];
+        _bound = new (VirtioDoorbell, int)?[transport.QueueCount];
         transport.DoorbellsChanged += Refresh;
         Refresh();
     }
@@ -45,10 +45,11 @@ internal sealed class DoorbellBinding : IDisposable
 
     private void Bind(int queue, VirtioDoorbell? doorbell)
     {
-        int descriptor = _transport.KickDescriptor(queue);
-        if (descriptor < 0 || _bound[queue] == doorbell) return;
-        if (_bound[queue] is { } old) _machine.UnbindDoorbell(old.Address, old.Match, old.SizeBytes, descriptor);
-        bool isBound = doorbell is { } bell && _machine.TryBindDoorbell(bell.Address, bell.Match, bell.SizeBytes, descriptor);
-        _bound[queue] = isBound ? doorbell : null;
+        int descriptor = doorbell is null ? -1 : _transport.KickDescriptor(queue);
+        (VirtioDoorbell Bell, int Descriptor)? wanted = doorbell is { } bell && descriptor >= 0 ? (bell, descriptor) : null;
+        if (_bound[queue] == wanted) return;
+        if (_bound[queue] is { } old) _machine.UnbindDoorbell(old.Bell.Address, old.Bell.Match, old.Bell.SizeBytes, old.Descriptor);
+        bool isBound = wanted is { } next && _machine.TryBindDoorbell(next.Bell.Address, next.Bell.Match, next.Bell.SizeBytes, next.Descriptor);
+        _bound[queue] = isBound ? wanted : null;
     }
 }

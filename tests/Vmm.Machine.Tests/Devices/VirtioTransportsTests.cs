@@ -36,6 +36,18 @@ public sealed class VirtioTransportsTests : IDisposable
     }
 
     [Fact]
+    public void Doorbells_OfAnotherDriver_MayHaveOtherDescriptors()
+    {
+        using IDisposable registration = _transports.Add(_transport);
+        _transport.Place(Bell);
+        _transport.Descriptor = 101;
+        _transport.Place(null);
+        Assert.Empty(_machine.Bound);
+        _transport.Place(Bell);
+        Assert.Equal([(Bell, 101)], _machine.Bound);
+    }
+
+    [Fact]
     public void Doorbells_RefusedByTheHypervisor_TriedAgainAtTheNextPlace()
     {
         _machine.Refuses = true;
@@ -71,6 +83,8 @@ public sealed class VirtioTransportsTests : IDisposable
 
         public bool IsHeld { get; private set; }
 
+        public int Descriptor { get; set; } = 100;
+
         public void Place(VirtioDoorbell? doorbell)
         {
             _place = doorbell;
@@ -80,7 +94,7 @@ public sealed class VirtioTransportsTests : IDisposable
         public VirtioDoorbell? Doorbell(int queue) => _place;
 
         // The second queue has no worker that could be woken from outside.
-        public int KickDescriptor(int queue) => queue == 0 ? 100 : -1;
+        public int KickDescriptor(int queue) => queue == 0 ? Descriptor : -1;
 
         public void Kick(int queue) { }
 
