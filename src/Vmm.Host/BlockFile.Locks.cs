@@ -14,6 +14,19 @@ public sealed unsafe partial class BlockFile
     private const int PermissionWrite = 1;
     private const int PermissionResize = 3;
 
+    // A process that was killed holds its files until the kernel has ended its io_uring, which comes a moment later.
+    private static bool TryLockFor(LinuxFile file, bool readOnly)
+    {
+        const int Tries = 10, PauseMs = 20;
+        for (int i = 0; i < Tries; i++)
+        {
+            if (i != 0) Thread.Sleep(PauseMs);
+            if (readOnly ? TryShare(file) : TryOwn(file)) return true;
+        }
+
+        return false;
+    }
+
     private static bool TryOwn(LinuxFile file) => TryLock(file, Libc.F_OFD_SETLK, Libc.F_WRLCK, UsesBase, LockBytes);
 
     private static bool TryShare(LinuxFile file)

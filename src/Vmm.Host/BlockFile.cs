@@ -193,7 +193,7 @@ public sealed unsafe partial class BlockFile : IDisposable
             if (Libc.Fstat(file.Fd, &stat) != 0) throw LinuxException.FromLastError($"examining {path}");
             if ((stat.Mode & Libc.S_IFMT) is not (Libc.S_IFREG or Libc.S_IFBLK))
                 throw new LinuxException($"{path} is neither a regular file nor a block device");
-            if (!ignoreLocks && !(readOnly ? TryShare(file) : TryOwn(file)))
+            if (!ignoreLocks && !TryLockFor(file, readOnly))
                 throw new LinuxException($"{path} is in use by another {(readOnly ? "writer" : "process")}; two at once would destroy it");
             return new BlockFile(file, path, readOnly, stat, isDirect);
         }

@@ -22,6 +22,12 @@ public sealed unsafe class MemoryDisk(int sizeBytes, bool isReadOnly = false) : 
     /// <summary>What happens in the middle of a read or write.</summary>
     public Action? DuringIo { get; set; }
 
+    /// <summary>When there is a list, requests that begin wait in it until <see cref="EndHeld"/>.</summary>
+    public List<BlockRequest>? Held { get; set; }
+
+    /// <inheritdoc/>
+    public BlockLimits Limits { get; init; } = BlockLimits.Sectors;
+
     public int Flushes { get; private set; }
 
     public List<(ulong Offset, ulong Count)> Discarded { get; } = [];
@@ -32,6 +38,20 @@ public sealed unsafe class MemoryDisk(int sizeBytes, bool isReadOnly = false) : 
     {
         Array.Resize(ref _content, bytes);
         Resized?.Invoke();
+    }
+
+    public void Begin(BlockRequest request)
+    {
+        if (Held is not null) Held.Add(request);
+        else request.End(((IBlockBackend)this).Execute(request));
+    }
+
+    /// <summary>Carries one of the waiting requests out and ends it.</summary>
+    public void EndHeld(int index)
+    {
+        BlockRequest request = Held![index];
+        Held.RemoveAt(index);
+        request.End(((IBlockBackend)this).Execute(request));
     }
 
     public BlockResult Read(ulong offset, ReadOnlySpan<IoVec> vectors) => Copy(offset, vectors, toGuest: true);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Vmm.Guest.Tests.CommandLine;
+using Vmm.Host;
 using Vmm.Storage;
 using Vmm.TestKit;
 
@@ -37,6 +38,7 @@ public sealed class KillTests : IDisposable
         for (int kill = 0; kill < Kills; kill++)
         {
             uint flushed = RunAndKill($"path={image},format={format},{disk}", first, random.Next(400));
+            WaitUntilFree(image);
             if (format == "qcow2") Check(image);
             using (IDiskImage opened = DiskImages.Open(image, ImageFormats.Parse(format), new() { ReadOnly = true })) first = model.Verify(opened, first, flushed);
             if (!hasSnapshots) continue;
@@ -59,6 +61,23 @@ public sealed class KillTests : IDisposable
         string[] lines = [.. guest.Output.Split('\n', '\r').Where(l => l.StartsWith("F ", StringComparison.Ordinal) && l.Length == 10)];
         Assert.DoesNotContain("FAILED", guest.Output, StringComparison.Ordinal);
         return lines.Length == 0 ? first - 1 : uint.Parse(lines[^1].AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    }
+
+    // The kernel ends a ring, and lets go of the files that are in use there, a moment after the process.
+    private static void WaitUntilFree(string image)
+        => Assert.True(SpinWait.SpinUntil(() => IsFree(image), Patience), "the image stays in use");
+
+    private static bool IsFree(string image)
+    {
+        try
+        {
+            BlockFile.Open(image, readOnly: false).Dispose();
+            return true;
+        }
+        catch (LinuxException)
+        {
+            return false;
+        }
     }
 
     // The oracle judges what the kill left; what leaked is mended by ours, after which there is nothing left to say.
