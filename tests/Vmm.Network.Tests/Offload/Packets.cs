@@ -15,6 +15,7 @@ internal static class Packets
         int network = hasTag ? 18 : 14, transport = network + (isV6 ? 40 : 20), transportBytes = protocol == Tcp ? 20 + options : 8;
         byte[] frame = new byte[transport + transportBytes + payloadBytes];
         for (int i = transport + transportBytes; i < frame.Length; i++) frame[i] = (byte)(i * 31 + (i >> 8));
+        new MacAddress(0x5254_0000_0077).Write(frame.AsSpan(6));
         byte[] type = isV6 ? [0x86, 0xdd] : [8, 0];
         type.CopyTo(frame, network - 2);
         if (hasTag) (frame[12], frame[13], frame[15]) = (0x81, 0, 9);
