@@ -63,13 +63,14 @@ public sealed record NetConfig : DeviceConfig
         SendKeys.Check(path, send, errors);
     }
 
-    /// <summary>Reads "tap,ifname=…" and so on.</summary>
+    /// <summary>Reads "user,hostfwd=…", "tap,ifname=…" and so on.</summary>
     public static NetConfig Parse(int index, string text, List<ConfigError> errors)
     {
         OptionText keys = new($"net[{index}]", text, errors);
-        NetLinkConfig link = keys.TakeKind("tap", "stream") switch
+        NetLinkConfig link = keys.TakeKind("user", "tap", "stream") switch
         {
             "stream" => StreamLinkConfig.Take(keys),
+            "user" => UserLinkConfig.Take(keys),
             _ => TapLinkConfig.Take(keys),
         };
         int queues = link is TapLinkConfig { Descriptors: { IsEmpty: false } descriptors } ? descriptors.Length : 1;

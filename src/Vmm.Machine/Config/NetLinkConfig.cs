@@ -6,6 +6,7 @@ namespace Vmm.Machine.Config;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(TapLinkConfig), "tap")]
 [JsonDerivedType(typeof(StreamLinkConfig), "stream")]
+[JsonDerivedType(typeof(UserLinkConfig), "user")]
 public abstract record NetLinkConfig
 {
     /// <summary>Finds what is wrong with it.</summary>

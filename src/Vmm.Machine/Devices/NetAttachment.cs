@@ -9,6 +9,7 @@ using Vmm.Machine.Config;
 using Vmm.Network.Capture;
 using Vmm.Network.Stream;
 using Vmm.Network.Tap;
+using Vmm.Network.User;
 
 namespace Vmm.Machine.Devices;
 
@@ -21,6 +22,7 @@ internal sealed class NetAttachment : IAttachment
 
     private readonly CaptureBackend _link;
     private readonly VirtioNetOptions _options;
+    private readonly LifeClock _clock = new();
     private RateLimits _receiveLimits, _sendLimits;
     private RateLimiter? _receiveLimiter, _sendLimiter;
     private VirtioNet? _device;
@@ -32,7 +34,7 @@ internal sealed class NetAttachment : IAttachment
         Id = config.Id;
         BoundedNotes notes = new(config.Id, host.Note);
         MacAddress mac = config.Mac is not null && MacAddress.TryParse(config.Mac, out MacAddress given) ? given : DefaultMac(machine, config.Id);
-        INetBackend link = Open(config, mac, host.Loop, notes.Write, out ushort mtu);
+        INetBackend link = Open(config, mac, host.Loop, _clock, notes.Write, out ushort mtu);
         _link = new CaptureBackend(link, config.Id, new ThreadWorkers(), notes.Write);
         _options = new VirtioNetOptions
         {
@@ -61,6 +63,7 @@ internal sealed class NetAttachment : IAttachment
     /// <inheritdoc/>
     public IVirtioDevice Create(Board board)
     {
+        _clock.Begin(board.Clock);
         // The buckets fill in the time of one life; limits and link state outlive it.
         EndLimiters();
         _receiveLimiter = new RateLimiter(board.Clock, _receiveLimits);
@@ -122,7 +125,7 @@ internal sealed class NetAttachment : IAttachment
         _sendLimiter?.Dispose();
     }
 
-    private static INetBackend Open(NetConfig config, MacAddress mac, EpollLoop loop, Action<string> note, out ushort mtu)
+    private static INetBackend Open(NetConfig config, MacAddress mac, EpollLoop loop, LifeClock clock, Action<string> note, out ushort mtu)
     {
         mtu = (ushort)(config.Mtu ?? 0);
         switch (config.Link)
@@ -143,6 +146,8 @@ internal sealed class NetAttachment : IAttachment
                 return backend;
             case StreamLinkConfig stream:
                 return new StreamBackend(loop, stream.Path, stream.IsServer, note);
+            case UserLinkConfig user:
+                return new UserNetwork(user.ToOptions(config), loop, clock);
             default:
                 throw new LinuxException($"{config.Id}: no such kind of link");
         }
