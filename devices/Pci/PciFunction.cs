@@ -148,6 +148,7 @@ public sealed class PciFunction : IStateful<PciFunctionState>
             _wire = null;
         }
 
+        foreach (IPciCapability capability in _capabilities) capability.CommandChanged();
         Volatile.Write(ref _bus, null);
     }
 

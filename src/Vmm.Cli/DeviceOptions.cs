@@ -60,8 +60,15 @@ internal sealed class DeviceOptions
             + "thrown away at the end), id=NAME.",
     };
 
+    private readonly Option<string[]> _console = new("--console")
+    {
+        HelpName = "WHERE[,name=NAME]",
+        Description = $"A port of the virtio console: {SerialConfig.Forms}. Without a name it is /dev/hvc0, the next /dev/hvc1 and so on; with one, programs in the "
+            + "guest find it as /dev/virtio-ports/NAME. log=FILE appends all output to a file, log-max=SIZE bounds it (the part before is FILE.1).",
+    };
+
     /// <summary>All of them, in the order of the help.</summary>
-    public IEnumerable<Option> All => [_disk, _net, _rng, _vsock, _balloon, _share, _pmem];
+    public IEnumerable<Option> All => [_disk, _net, _rng, _vsock, _balloon, _share, _pmem, _console];
 
     /// <summary>The configuration with the devices that the options name.</summary>
     public MachineConfig AddTo(MachineConfig config, ParseResult result, List<ConfigError> errors) => config with
@@ -73,7 +80,14 @@ internal sealed class DeviceOptions
         Vsocks = Parse(_vsock, result, errors, VsockConfig.Parse),
         Shares = Parse(_share, result, errors, ShareConfig.Parse),
         Pmems = Parse(_pmem, result, errors, PmemConfig.Parse),
+        Console = ReadConsole(result, errors),
     };
+
+    private ConsoleConfig? ReadConsole(ParseResult result, List<ConfigError> errors)
+    {
+        ImmutableArray<ConsolePortConfig> ports = Parse(_console, result, errors, ConsolePortConfig.Parse);
+        return ports.Length == 0 ? null : new ConsoleConfig { Id = "console", Ports = ports };
+    }
 
     private static ImmutableArray<T> Parse<T>(Option<string[]> option, ParseResult result, List<ConfigError> errors, Func<int, string, List<ConfigError>, T> parse)
     {

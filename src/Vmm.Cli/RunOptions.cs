@@ -34,7 +34,8 @@ internal sealed class RunOptions
     private readonly Option<string[]> _serial = new("--serial")
     {
         HelpName = "WHERE",
-        Description = $"A serial port, COM1 first, up to four: {SerialConfig.Forms}. [default: stdio]",
+        Description = $"A serial port, COM1 first, up to four: {SerialConfig.Forms}; log=FILE appends all output to a file, log-max=SIZE bounds it (the part before "
+            + "is FILE.1). [default: stdio; none when a console is stdio]",
     };
 
     private readonly Option<string?> _debugConsole = new("--debug-console")
@@ -90,10 +91,19 @@ internal sealed class RunOptions
                 Unpack = !result.GetValue(_noUnpack),
             },
         };
-        config = _devices.AddTo(config, result, found);
+        config = GiveTerminal(_devices.AddTo(config, result, found), result);
         // What could not be read has its error already; its stand-in value must not get another.
         errors = [.. found, .. ConfigValidator.Validate(config).Where(e => found.All(f => f.Path != e.Path))];
         return errors.Count == 0 ? config : null;
+    }
+
+    /// <summary>A console on standard input and output takes the place of the serial port that would be there, and the kernel is told.</summary>
+    private MachineConfig GiveTerminal(MachineConfig config, ParseResult result)
+    {
+        bool isTaken = config.Console?.Ports.Any(port => port.End.Kind == SerialKind.Stdio) == true;
+        if (!isTaken || result.GetValue(_serial) is { Length: > 0 }) return config;
+        BootConfig boot = result.GetValue(_append) is null ? config.Boot with { CommandLine = BootConfig.VirtioCommandLine } : config.Boot;
+        return config with { Serial = [], Boot = boot };
     }
 
     private static Option<string> Text(string name, string value, string description)
@@ -141,8 +151,7 @@ internal sealed class RunOptions
         ImmutableArray<SerialConfig>.Builder ports = ImmutableArray.CreateBuilder<SerialConfig>(texts.Length);
         for (int i = 0; i < texts.Length; i++)
         {
-            if (!SerialConfig.TryParse(texts[i], out SerialConfig port)) errors.Add(new($"serial[{i}]", $"'{texts[i]}' is none of {SerialConfig.Forms}"));
-            ports.Add(port);
+            ports.Add(SerialConfig.Parse($"serial[{i}]", texts[i], errors));
         }
 
         return ports.ToImmutable();

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Vmm.Core.Backends;
 using Vmm.Host.Native;
 
 namespace Vmm.Host;
@@ -15,6 +16,7 @@ public sealed unsafe class Terminal : IDisposable
     private readonly int _fd;
     private readonly PosixSignalRegistration _stop;
     private readonly PosixSignalRegistration _continue;
+    private readonly PosixSignalRegistration _resize;
     private Libc.Termios _saved;
     private bool _isRaw;
     private bool _disposed;
@@ -27,7 +29,22 @@ public sealed unsafe class Terminal : IDisposable
         AppDomain.CurrentDomain.UnhandledException += OnProcessEnd;
         _stop = PosixSignalRegistration.Create(PosixSignal.SIGTSTP, Suspend);
         _continue = PosixSignalRegistration.Create(PosixSignal.SIGCONT, _ => EnterRaw());
+        _resize = PosixSignalRegistration.Create(PosixSignal.SIGWINCH, _ => Resized?.Invoke());
         EnterRaw();
+    }
+
+    /// <summary>The window has another size. A thread of the pool.</summary>
+    public event Action? Resized;
+
+    /// <summary>The window's size; null where the terminal knows none.</summary>
+    public TerminalSize? Size
+    {
+        get
+        {
+            Libc.WinSize size;
+            // SAFETY: a local that outlives the call; the kernel writes its eight bytes.
+            return Libc.Ioctl(_fd, Libc.TIOCGWINSZ, (nint)(&size)) == 0 && size.Columns != 0 && size.Rows != 0 ? new TerminalSize(size.Columns, size.Rows) : null;
+        }
     }
 
     /// <summary>True while it is raw.</summary>
@@ -62,6 +79,7 @@ public sealed unsafe class Terminal : IDisposable
         AppDomain.CurrentDomain.UnhandledException -= OnProcessEnd;
         _stop.Dispose();
         _continue.Dispose();
+        _resize.Dispose();
     }
 
     private void EnterRaw()

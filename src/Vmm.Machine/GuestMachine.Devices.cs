@@ -1,3 +1,4 @@
+using Vmm.Core.Backends;
 using Vmm.Core.Time;
 using Vmm.Host;
 using Vmm.Machine.Config;
@@ -101,6 +102,20 @@ public sealed partial class GuestMachine
         {
             if (Find(id).Attachment is not DiskAttachment disk) throw new DeviceException($"'{id}' is no disk");
             disk.Grow(sizeBytes);
+        }
+    }
+
+    /// <summary>Tells the guest the size of a console's window, for consoles whose host end has no window of its own.</summary>
+    /// <param name="id">The console device.</param>
+    /// <param name="port">The port's number in its configuration.</param>
+    /// <param name="size">Columns and rows.</param>
+    /// <exception cref="DeviceException">There is no such console or port.</exception>
+    public void ResizeConsole(string id, int port, TerminalSize size)
+    {
+        lock (_life)
+        {
+            if (Find(id).Attachment is not ConsoleAttachment console) throw new DeviceException($"'{id}' is no console");
+            if (!console.TryResize(port, size)) throw new DeviceException($"'{id}' has no port {port}");
         }
     }
 

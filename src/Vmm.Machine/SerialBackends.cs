@@ -17,18 +17,10 @@ internal sealed class SerialBackends : IDisposable
         Array.Fill(_ports, new NullChar());
         try
         {
-            if (config.DebugConsole is not null) DebugConsole = Open(config.DebugConsole, host);
+            if (config.DebugConsole is not null) DebugConsole = CharBackends.Open(config.DebugConsole, "debug console", host);
             // The terminal last, because it changes how errors must be printed.
-            for (int i = 0; i < _ports.Length; i++)
-            {
-                if (config.Serial[i].Kind != SerialKind.Stdio) _ports[i] = Open(config.Serial[i], host);
-            }
-
-            int stdio = config.Serial.IndexOf(new SerialConfig(SerialKind.Stdio));
-            if (stdio < 0) return;
-            StdioChar console = new(host.Loop, host.Leave, host.Note);
-            _ports[stdio] = console;
-            if (console.Terminal is not null) host.Note("Ctrl-] leaves");
+            foreach (int i in Enumerable.Range(0, _ports.Length).OrderBy(i => config.Serial[i].Kind == SerialKind.Stdio))
+                _ports[i] = CharBackends.Open(config.Serial[i], "serial port", host);
         }
         catch
         {
@@ -47,22 +39,5 @@ internal sealed class SerialBackends : IDisposable
     {
         foreach (ICharBackend backend in _ports) backend.Dispose();
         DebugConsole?.Dispose();
-    }
-
-    private static ICharBackend Open(SerialConfig port, MachineHost host)
-    {
-        switch (port.Kind)
-        {
-            case SerialKind.File or SerialKind.Append:
-                return new FileChar(port.Path!, port.Kind == SerialKind.Append, host.Note);
-            case SerialKind.Pty:
-                PtyChar pty = new(host.Loop);
-                host.Note($"serial port on {pty.Path}");
-                return pty;
-            case SerialKind.Unix:
-                return new UnixChar(host.Loop, port.Path!, host.Note);
-            default:
-                return new NullChar();
-        }
     }
 }

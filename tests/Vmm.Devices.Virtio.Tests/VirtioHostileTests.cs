@@ -28,10 +28,12 @@ public class VirtioHostileTests
     [InlineData("balloon", 9, true)]
     [InlineData("net", 8)]
     [InlineData("net", 9, true)]
+    [InlineData("ports", 10)]
+    [InlineData("ports", 11, true)]
     public void Device_Tormented_NeverThrowsNeverFloodsAndServesAgainAfterwards(string kind, int seed, bool isPacked = false)
     {
         MemoryDisk disk = new(1 << 20);
-        FakeChar host = new();
+        FakeChar host = new(), named = new();
         using MappedMemory mapped = new(VirtioBench.MemoryBytes);
         GuestMemory memory = new(mapped.RamRegions(), mapped);
         FakeClock clock = new();
@@ -43,7 +45,8 @@ public class VirtioHostileTests
             "rng" => new VirtioRng(new SeededEntropy(seed), workers),
             "blk" or "blk-late" => new VirtioBlock(disk, new VirtioBlockOptions { QueueCount = 2, QueueSize = 16 }, workers),
             "net" => new VirtioNet(link, new VirtioNetOptions { Mac = new MacAddress(0x5254_0012_3456), QueuePairs = 2, QueueSize = 16 }, workers),
-            _ => new VirtioConsole(host, workers),
+            "console" => new VirtioConsole(host, workers),
+            _ => new VirtioConsole([new(host), new(new FakeChar()), new(named, "name")], workers),
         }, memory);
         bench.Driver.UsesPacked = isPacked;
         Random random = new(seed);
@@ -58,8 +61,9 @@ public class VirtioHostileTests
         {
             Meanwhile = r =>
             {
-                if (kind == "console") host.Type("x");
                 if (kind == "net") Disturb(link, r);
+                if (kind is "console" or "ports") host.Type("x");
+                if (kind == "ports") MeddleWithPorts(bench, rings, named, r);
                 disk.Outcome = (BlockResult)r.Next(7);
                 if (r.Next(64) == 0) disk.Resize(512 * r.Next(1, 4096));
                 bench.Workers.Run();
@@ -93,7 +97,18 @@ public class VirtioHostileTests
         if (kind is "blk" or "blk-late") Assert.Equal(21u, rings[0].Request([[8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]], [20, 1]).Length);
         if (kind == "balloon") rings[0].Request([new byte[16]], []);
         if (kind == "net") rings[1].Request([new byte[12 + 60]], []);
-        if (kind == "console") rings[1].Request(["still here"u8.ToArray()], []);
+        if (kind is "console" or "ports") rings[1].Request(["still here"u8.ToArray()], []);
+    }
+
+    /// <summary>Nearly good control messages in the driver's buffers, and a host end that is restless.</summary>
+    private static void MeddleWithPorts(VirtioBench bench, VirtioDriver.Ring[] rings, FakeChar named, Random random)
+    {
+        bench.Memory.TryWrite(new GuestAddress(rings[3].Buffers), (uint)random.Next(5));
+        bench.Memory.TryWrite(new GuestAddress(rings[3].Buffers + 4), (ushort)random.Next(9));
+        bench.Memory.TryWrite(new GuestAddress(rings[3].Buffers + 6), (ushort)random.Next(2));
+        named.Connect(random.Next(2) == 0);
+        named.Resize(new((ushort)random.Next(300), (ushort)random.Next(100)));
+        named.Type("y");
     }
 
     private static void Disturb(FakeNet link, Random random)

@@ -8,13 +8,26 @@ public sealed class FakeChar : ICharBackend
 {
     private readonly MemoryStream _written = new(capacity: 1 << 16);
     private readonly Queue<byte> _typed = new();
+    private readonly byte[] _piece = new byte[64];
     private ICharReceiver? _receiver;
+
+    public event Action? Changed;
 
     /// <summary>What the guest wrote.</summary>
     public string Text => Encoding.Latin1.GetString(_written.ToArray());
 
     /// <summary>Calls of <see cref="Write"/>.</summary>
     public int Writes { get; private set; }
+
+    /// <summary>What was typed and not taken.</summary>
+    public int Waiting => _typed.Count;
+
+    /// <summary>Bytes that are offered at a time.</summary>
+    public int PieceBytes { get; set; } = 1;
+
+    public bool IsConnected { get; private set; } = true;
+
+    public TerminalSize? Size { get; private set; }
 
     public void Write(ReadOnlySpan<byte> data)
     {
@@ -31,9 +44,30 @@ public sealed class FakeChar : ICharBackend
         ReceiverReady();
     }
 
+    /// <summary>Somebody comes or goes.</summary>
+    public void Connect(bool isConnected)
+    {
+        IsConnected = isConnected;
+        Changed?.Invoke();
+    }
+
+    /// <summary>The window changes.</summary>
+    public void Resize(TerminalSize size)
+    {
+        Size = size;
+        Changed?.Invoke();
+    }
+
     public void ReceiverReady()
     {
-        while (_typed.Count > 0 && _receiver!.Receive([_typed.Peek()]) == 1) _typed.Dequeue();
+        while (_typed.Count > 0)
+        {
+            int offered = Math.Min(_typed.Count, PieceBytes), i = 0;
+            foreach (byte b in _typed.Take(offered)) _piece[i++] = b;
+            int taken = _receiver!.Receive(_piece.AsSpan(0, offered));
+            for (i = 0; i < taken; i++) _typed.Dequeue();
+            if (taken < offered) return;
+        }
     }
 
     public void Dispose() { }

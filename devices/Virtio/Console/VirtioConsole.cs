@@ -1,42 +1,53 @@
 using System.Buffers.Binary;
+using System.Text;
 using Vmm.Core.Backends;
 using Vmm.Core.State;
-using Vmm.Devices.Virtio.Queue;
 using static Vmm.Devices.Virtio.Console.VirtioConsoleRegisters;
 
 namespace Vmm.Devices.Virtio.Console;
 
 /// <summary>
-/// The console device (virtio 1.2 §5.3) with one port: output, input, window size, emergency output before a driver is there. Input
-/// that the guest has no buffer for stays with the backend.
+/// The console device (virtio 1.2 §5.3): output, input, window size, emergency output before a driver is there. With several ports, or a named
+/// one, it has the control queues of a multiport device; a driver that does not want these gets the first port. Input that the guest has no
+/// buffer for stays with the host end.
 /// </summary>
-public sealed class VirtioConsole : IVirtioDevice, ICharReceiver, IStateful<VirtioConsoleState>, IDisposable
+public sealed class VirtioConsole : IVirtioDevice, IStateful<VirtioConsoleState>, IDisposable
 {
+    /// <summary>The most ports.</summary>
+    public const int MostPorts = 16;
+
     private const ushort ConsoleDevice = 3;
     private const uint OtherCommunication = 0x078000;
     private const ushort QueueSize = 128;
-    private const int PieceBytes = 512;
 
-    // A longer chain is cut, so that the worker can be stopped soon.
-    private const ulong MaxOutputBytes = 1 << 20;
-
-    private static readonly ushort[] Sizes = [QueueSize, QueueSize];
-
-    private readonly ICharBackend _backend;
-    private readonly IWorker _transmitter;
-    private readonly Lock _receiveGate = new();
+    private readonly ConsolePort[] _ports;
+    private readonly ConsoleControl _control;
+    private readonly ushort[] _queueSizes;
+    private readonly IWorker _worker;
+    private readonly bool _isMultiport;
     private VirtioActivation? _activation;
-    private VirtChain? _transmitChain;
-    private VirtChain? _receiveChain;
-    private uint _size;
 
-    /// <param name="backend">The host end. Stays the caller's.</param>
+    /// <summary>One console.</summary>
+    public VirtioConsole(ICharBackend backend, IWorkers workers) : this([new VirtioConsolePort(backend)], workers) { }
+
+    /// <param name="ports">The ports. The first should be a console, because that is what a simple driver takes it for.</param>
     /// <param name="workers">Who passes output on.</param>
-    public VirtioConsole(ICharBackend backend, IWorkers workers)
+    /// <exception cref="ArgumentException">There are no ports or too many, or a name cannot be.</exception>
+    public VirtioConsole(IReadOnlyList<VirtioConsolePort> ports, IWorkers workers)
     {
-        _backend = backend;
-        _transmitter = workers.Create("virtio-console output", Transmit);
-        backend.Attach(this);
+        if (ports.Count is < 1 or > MostPorts) throw new ArgumentException($"a console device has 1 to {MostPorts} ports, not {ports.Count}", nameof(ports));
+        foreach (VirtioConsolePort port in ports)
+        {
+            if (port.Name is { } name && (name.Length is < 1 or > VirtioConsolePort.MostNameBytes || !Ascii.IsValid(name)))
+                throw new ArgumentException($"a port's name has 1 to {VirtioConsolePort.MostNameBytes} ASCII characters", nameof(ports));
+        }
+
+        _isMultiport = ports.Count > 1 || ports[0].Name is not null;
+        _queueSizes = new ushort[_isMultiport ? 2 * (ports.Count + 1) : 2];
+        Array.Fill(_queueSizes, QueueSize);
+        _worker = workers.Create("virtio-console", Serve);
+        _ports = [.. ports.Select((port, i) => new ConsolePort(i, port, OnChanged))];
+        _control = new ConsoleControl(_ports);
     }
 
     /// <inheritdoc/>
@@ -49,20 +60,16 @@ public sealed class VirtioConsole : IVirtioDevice, ICharReceiver, IStateful<Virt
     public uint PciClass => OtherCommunication;
 
     /// <inheritdoc/>
-    public ulong OfferedFeatures => VIRTIO_CONSOLE_F_SIZE | VIRTIO_CONSOLE_F_EMERG_WRITE;
+    public ulong OfferedFeatures => VIRTIO_CONSOLE_F_SIZE | VIRTIO_CONSOLE_F_EMERG_WRITE | (_isMultiport ? VIRTIO_CONSOLE_F_MULTIPORT : 0);
 
     /// <inheritdoc/>
-    public ReadOnlySpan<ushort> QueueSizes => Sizes;
+    public ReadOnlySpan<ushort> QueueSizes => _queueSizes;
 
     /// <inheritdoc/>
     public uint ConfigBytes => VirtioConsoleRegisters.ConfigBytes;
 
-    /// <summary>Tells the guest how large the window is. Any thread.</summary>
-    public void Resize(ushort columns, ushort rows)
-    {
-        uint size = ((uint)rows << 16) | columns;
-        if (Interlocked.Exchange(ref _size, size) != size) Volatile.Read(ref _activation)?.ConfigChanged();
-    }
+    /// <summary>Tells the guest how large a port's window is. Any thread.</summary>
+    public void Resize(TerminalSize size, int port = 0) => _ports[port].Resize(size);
 
     /// <inheritdoc/>
     public void ReadConfig(uint offset, Span<byte> data)
@@ -70,99 +77,83 @@ public sealed class VirtioConsole : IVirtioDevice, ICharReceiver, IStateful<Virt
         Span<byte> config = stackalloc byte[VirtioConsoleRegisters.ConfigBytes];
         config.Clear();
         // Columns, then rows, 16 bits each.
-        BinaryPrimitives.WriteUInt32LittleEndian(config[Columns..], Volatile.Read(ref _size));
-        BinaryPrimitives.WriteUInt32LittleEndian(config[MaxPorts..], 1);
+        BinaryPrimitives.WriteUInt32LittleEndian(config[Columns..], _ports[0].Size);
+        BinaryPrimitives.WriteUInt32LittleEndian(config[MaxPorts..], (uint)_ports.Length);
         config.Slice((int)offset, data.Length).CopyTo(data);
     }
 
     /// <inheritdoc/>
     public void WriteConfig(uint offset, ReadOnlySpan<byte> data)
     {
-        if (offset == EmergencyWrite) _backend.Write(data[..1]);
+        if (offset == EmergencyWrite) _ports[0].WriteEmergency(data[0]);
     }
 
     /// <inheritdoc/>
     public void Activate(VirtioActivation activation)
     {
+        bool isMultiport = activation.Has(VIRTIO_CONSOLE_F_MULTIPORT);
+        for (int i = 0; i < (isMultiport ? _ports.Length : 1); i++)
+            _ports[i].Begin(activation.Queues[QueueOf(i)], activation.Queues[QueueOf(i) + 1], isMultiport);
         Volatile.Write(ref _activation, activation);
-        _transmitter.Wake();
-        _backend.ReceiverReady();
+        _worker.Wake();
     }
 
     /// <inheritdoc/>
     public void OnKick(int queue)
     {
-        if (queue == TransmitQueue) _transmitter.Wake();
-        else _backend.ReceiverReady();
+        if (IsInput(queue)) _ports[PortOf(queue)].BuffersAdded();
+        else _worker.Wake();
     }
 
     /// <inheritdoc/>
-    public int KickDescriptor(int queue) => queue == TransmitQueue ? _transmitter.WakeDescriptor : -1;
+    public int KickDescriptor(int queue) => IsInput(queue) ? -1 : _worker.WakeDescriptor;
 
     /// <inheritdoc/>
-    public void Reset() => Volatile.Write(ref _activation, null);
-
-    /// <inheritdoc/>
-    public int Receive(ReadOnlySpan<byte> data)
+    public void Reset()
     {
-        if (Volatile.Read(ref _activation) is not { } activation) return 0;
-        VirtQueue queue = activation.Queues[ReceiveQueue];
-        int taken = 0;
-        lock (_receiveGate)
-        {
-            VirtChain chain = _receiveChain ??= queue.NewChain();
-            for (int served = 0; served < QueueSize && taken < data.Length && queue.TryPop(chain); served++)
-            {
-                int count = (int)Math.Min(chain.WritableBytes, (ulong)(data.Length - taken));
-                if (!chain.TryWrite(0, data.Slice(taken, count))) count = 0;
-                queue.Push(chain, (uint)count);
-                taken += count;
-            }
-        }
-
-        queue.Signal();
-        return taken;
+        Volatile.Write(ref _activation, null);
+        foreach (ConsolePort port in _ports) port.Reset();
     }
 
     /// <inheritdoc/>
-    public VirtioConsoleState Save() => new() { Columns = (ushort)_size, Rows = (ushort)(_size >> 16) };
+    public VirtioConsoleState Save() => new() { Ports = [.. _ports.Select(port => port.Save())] };
 
     /// <inheritdoc/>
     public void Restore(VirtioConsoleState state)
     {
-        if (state.Version != VirtioConsoleState.CurrentVersion) throw new StateException($"virtio-console: state version {state.Version} cannot be restored");
-        Volatile.Write(ref _size, ((uint)state.Rows << 16) | state.Columns);
+        if (state.Version != VirtioConsoleState.CurrentVersion || state.Ports.Length != _ports.Length)
+            throw new StateException($"virtio-console: state version {state.Version} with {state.Ports.Length} ports cannot be restored");
+        for (int i = 0; i < _ports.Length; i++) _ports[i].Restore(state.Ports[i]);
+        _worker.Wake();
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _transmitter.Dispose();
-
-    private void Transmit()
+    public void Dispose()
     {
-        if (Volatile.Read(ref _activation) is not { } activation) return;
-        VirtQueue queue = activation.Queues[TransmitQueue];
-        VirtChain chain = _transmitChain ??= queue.NewChain();
-        for (int served = 0; served < QueueSize; served++)
-        {
-            if (!queue.TryPop(chain)) return;
-            Pass(chain);
-            queue.Push(chain, 0);
-            queue.Signal();
-        }
-
-        _transmitter.Wake();
+        foreach (ConsolePort port in _ports) port.Dispose();
+        _worker.Dispose();
     }
 
-    private void Pass(VirtChain chain)
+    private static int QueueOf(int port) => port == 0 ? ReceiveQueue : 2 * (port + 1);
+
+    private static int PortOf(int queue) => queue <= TransmitQueue ? 0 : queue / 2 - 1;
+
+    // Queues come in pairs; the second pair is the control channel, where buffers for the device's messages wake the worker.
+    private static bool IsInput(int queue) => queue % 2 == 0 && queue != ControlReceiveQueue;
+
+    private void Serve()
     {
-        Span<byte> bytes = stackalloc byte[PieceBytes];
-        ulong total = Math.Min(chain.ReadableBytes, MaxOutputBytes);
-        for (ulong done = 0; done < total;)
-        {
-            Span<byte> piece = bytes[..(int)Math.Min(PieceBytes, total - done)];
-            if (!chain.TryRead(done, piece)) return;
-            _backend.Write(piece);
-            done += (ulong)piece.Length;
-        }
+        if (Volatile.Read(ref _activation) is not { } activation) return;
+        bool mayBeMore = false;
+        foreach (ConsolePort port in _ports) mayBeMore |= port.Transmit();
+        if (activation.Has(VIRTIO_CONSOLE_F_MULTIPORT)) mayBeMore |= _control.Serve(activation.Queues[ControlReceiveQueue], activation.Queues[ControlTransmitQueue]);
+        if (mayBeMore) _worker.Wake();
+    }
+
+    private void OnChanged(ConsolePort port)
+    {
+        if (Volatile.Read(ref _activation) is not { } activation) return;
+        if (activation.Has(VIRTIO_CONSOLE_F_MULTIPORT)) _worker.Wake();
+        else if (port.Index == 0) activation.ConfigChanged();
     }
 }

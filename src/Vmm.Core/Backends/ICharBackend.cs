@@ -11,4 +11,17 @@ public interface ICharBackend : IDisposable
 
     /// <summary>Called by the receiver when it has room again after it answered 0 or less than offered. Any thread.</summary>
     void ReceiverReady();
+
+    /// <summary>Whether somebody is there: reads the output, may type. What is always there says so.</summary>
+    bool IsConnected => true;
+
+    /// <summary>The window's size, where there is a window.</summary>
+    TerminalSize? Size => null;
+
+    /// <summary><see cref="IsConnected"/> or <see cref="Size"/> has changed. Any thread, without locks held.</summary>
+    event Action? Changed
+    {
+        add { }
+        remove { }
+    }
 }

@@ -15,6 +15,12 @@ internal static unsafe partial class Libc
     public const int O_NOCTTY = 0x100;
     public const int O_APPEND = 0x400;
 
+    /// <summary><c>TIOCGWINSZ</c>: reads the window's size.</summary>
+    public const nuint TIOCGWINSZ = 0x5413;
+
+    /// <summary><c>TIOCSWINSZ</c>: sets it.</summary>
+    public const nuint TIOCSWINSZ = 0x5414;
+
     [LibraryImport(Library, EntryPoint = "isatty", SetLastError = true)]
     public static partial int IsAtty(int fd);
 
@@ -39,6 +45,14 @@ internal static unsafe partial class Libc
     /// <summary>Returns the error number itself; 0 is success.</summary>
     [LibraryImport(Library, EntryPoint = "ptsname_r")]
     public static partial int PtsName(int fd, byte* buffer, nuint capacity);
+
+    /// <summary><c>struct winsize</c>.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 8)]
+    public struct WinSize
+    {
+        [FieldOffset(0)] public ushort Rows;
+        [FieldOffset(2)] public ushort Columns;
+    }
 
     /// <summary>glibc's <c>struct termios</c>.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 60)]

@@ -21,7 +21,7 @@ public sealed class FileChar : ICharBackend
         int flags = Libc.O_WRONLY | Libc.O_CREAT | Libc.O_NOCTTY | Libc.O_NONBLOCK | (append ? Libc.O_APPEND : Libc.O_TRUNC);
         _file = LinuxFile.Open(path, flags);
         _file.SetNonBlocking(false);
-        _output = new OutputThread($"serial file {path}", _file, BufferBytes, report);
+        _output = new OutputThread($"serial file {path}", _file.Write, BufferBytes, report);
     }
 
     /// <summary>Bytes that were lost because the file took them too slowly.</summary>

@@ -13,7 +13,7 @@ internal sealed class OutputThread : IDisposable
 
     private readonly object _gate = new();
     private readonly string _name;
-    private readonly LinuxFile _file;
+    private readonly WriteSome _write;
     private readonly OutputLog _log;
     private readonly Action<string> _report;
     private readonly Thread _thread;
@@ -22,14 +22,17 @@ internal sealed class OutputThread : IDisposable
     private long _position;
     private long _dropped;
 
+    /// <summary>Writes bytes, possibly fewer than given; -1 for none now.</summary>
+    public delegate int WriteSome(ReadOnlySpan<byte> data);
+
     /// <param name="name">For messages and the thread.</param>
-    /// <param name="file">Where to write; stays the caller's.</param>
+    /// <param name="write">Where to write.</param>
     /// <param name="capacityBytes">The most bytes that wait; beyond it the oldest are dropped.</param>
     /// <param name="report">Takes one line when bytes are dropped or writing fails, once each.</param>
-    public OutputThread(string name, LinuxFile file, int capacityBytes, Action<string> report)
+    public OutputThread(string name, WriteSome write, int capacityBytes, Action<string> report)
     {
         _name = name;
-        _file = file;
+        _write = write;
         _log = new OutputLog(capacityBytes);
         _report = report;
         _thread = new Thread(Run, StackBytes) { Name = name, IsBackground = true };
@@ -100,7 +103,7 @@ internal sealed class OutputThread : IDisposable
     {
         while (!data.IsEmpty)
         {
-            int count = _file.Write(data);
+            int count = _write(data);
             if (count > 0) data = data[count..];
             else Thread.Sleep(PaceMs); // somebody else made the descriptor non-blocking
         }

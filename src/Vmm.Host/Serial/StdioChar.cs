@@ -39,9 +39,16 @@ public sealed class StdioChar : ICharBackend
         // Its own descriptor as well: the input's is closed before the terminal is put back.
         _terminal = input.Duplicate();
         Terminal = Terminal.TryEnterRaw(_terminal.Fd);
-        _output = new OutputThread("serial stdio", _out, BufferBytes, report);
+        _output = new OutputThread("serial stdio", _out.Write, BufferBytes, report);
+        if (Terminal is not null) Terminal.Resized += OnResized;
         _offer = () => _input?.OfferHeld();
     }
+
+    /// <inheritdoc/>
+    public event Action? Changed;
+
+    /// <inheritdoc/>
+    public TerminalSize? Size => Terminal?.Size;
 
     /// <summary>The terminal in raw mode; null when standard input is none.</summary>
     public Terminal? Terminal { get; }
@@ -79,6 +86,8 @@ public sealed class StdioChar : ICharBackend
         _in.Dispose();
         _out.Dispose();
     }
+
+    private void OnResized() => Changed?.Invoke();
 
     private int Filter(ReadOnlySpan<byte> input)
     {

@@ -25,6 +25,7 @@ public sealed class UnixChar : ICharBackend
     private long _droppedByGone;
     private int _flushPosted;
     private bool _dropReported;
+    private bool _isConnected;
 
     /// <param name="loop">The event loop.</param>
     /// <param name="path">Where the socket appears.</param>
@@ -41,6 +42,12 @@ public sealed class UnixChar : ICharBackend
             for (int i = _peers.Count - 1; i >= 0; i--) _peers[i].OfferHeld();
         };
     }
+
+    /// <inheritdoc/>
+    public event Action? Changed;
+
+    /// <inheritdoc/>
+    public bool IsConnected => Volatile.Read(ref _isConnected);
 
     /// <summary>Bytes that clients lost because they did not read in time. On the loop's thread.</summary>
     public long DroppedBytes
@@ -99,6 +106,7 @@ public sealed class UnixChar : ICharBackend
 
         CharPeer peer = new(_loop, client, _receiver!, _log, Gone);
         _peers.Add(peer);
+        NoteConnection();
         peer.Flush();
     }
 
@@ -106,6 +114,15 @@ public sealed class UnixChar : ICharBackend
     {
         _droppedByGone += peer.DroppedBytes;
         _peers.Remove(peer);
+        NoteConnection();
+    }
+
+    private void NoteConnection()
+    {
+        bool isConnected = _peers.Count != 0;
+        if (isConnected == _isConnected) return;
+        Volatile.Write(ref _isConnected, isConnected);
+        Changed?.Invoke();
     }
 
     private void FlushPosted()

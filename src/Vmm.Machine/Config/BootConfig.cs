@@ -8,6 +8,9 @@ public sealed record BootConfig
     /// <summary>What a kernel gets when no command line is given: its console is the first serial port.</summary>
     public const string DefaultCommandLine = "console=ttyS0";
 
+    /// <summary>The command line where the first virtio console is the terminal.</summary>
+    public const string VirtioCommandLine = "console=hvc0";
+
     /// <summary>A bzImage or ELF kernel.</summary>
     public required string Kernel { get; init; }
 

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text;
 using Vmm.Core.Hypervisor.Cpuid;
 using Vmm.Core.Memory;
 
@@ -27,7 +26,6 @@ public static class ConfigValidator
     internal static readonly string[] OneAtMost = ["vsock", "balloon"];
 
     private const int NameMaxLength = 64;
-    private const int SocketPathMaxBytes = 107;
 
     /// <summary>Every mistake; empty when the machine can be built.</summary>
     public static IReadOnlyList<ConfigError> Validate(MachineConfig config)
@@ -39,8 +37,7 @@ public static class ConfigValidator
         if (config.Cpu is not null && !CpuModel.TryParse(config.Cpu, out _, out string? error)) errors.Add(new("cpu", error));
         if (string.IsNullOrEmpty(config.Boot.Kernel)) errors.Add(new("kernel", "a kernel is needed"));
         if (config.Boot.Initrd is "") errors.Add(new("initrd", "the path is empty"));
-        CheckSerial(config.Serial, errors);
-        CheckDebugConsole(config, errors);
+        CheckLines(config, errors);
         CheckDevices(config.Devices, errors);
         CheckTags(config.Shares, errors);
         return errors;
@@ -104,32 +101,25 @@ public static class ConfigValidator
         else if (bytes % GuestAddress.PageSize != 0) errors.Add(new("memory", $"{size} is not a multiple of 4K"));
     }
 
-    private static void CheckSerial(ImmutableArray<SerialConfig> ports, List<ConfigError> errors)
+    /// <summary>The host ends of all lines, each alone and against those before it.</summary>
+    private static void CheckLines(MachineConfig config, List<ConfigError> errors)
     {
-        if (ports.Length > MostSerialPorts) errors.Add(new("serial", $"{ports.Length} ports are more than {MostSerialPorts}"));
-        for (int i = 0; i < ports.Length; i++)
+        if (config.Serial.Length > MostSerialPorts) errors.Add(new("serial", $"{config.Serial.Length} ports are more than {MostSerialPorts}"));
+        List<(string Path, SerialConfig End)> lines = [.. config.Serial.Select((end, i) => ($"serial[{i}]", end))];
+        if (config.Console is { } console) lines.AddRange(console.Ports.Select((port, i) => ($"console[{i}]", port.End)));
+        if (config.DebugConsole is { } debug)
         {
-            SerialConfig port = ports[i];
-            string path = $"serial[{i}]";
-            CheckPath(path, port, errors);
-            if (i != ports.IndexOf(port) && port.Kind is not (SerialKind.Null or SerialKind.Pty))
-                errors.Add(new(path, $"is the same as serial[{ports.IndexOf(port)}]"));
+            lines.Add(("debug-console", debug));
+            bool isOneWay = debug.Kind is SerialKind.File or SerialKind.Append or SerialKind.Null;
+            if (!isOneWay) errors.Add(new("debug-console", "takes no input, so it goes to file:PATH, append:PATH or null"));
         }
-    }
 
-    private static void CheckDebugConsole(MachineConfig config, List<ConfigError> errors)
-    {
-        if (config.DebugConsole is not { } console) return;
-        CheckPath("debug-console", console, errors);
-        bool isOneWay = console.Kind is SerialKind.File or SerialKind.Append or SerialKind.Null;
-        if (!isOneWay) errors.Add(new("debug-console", "takes no input, so it goes to file:PATH, append:PATH or null"));
-        else if (console.Kind != SerialKind.Null && config.Serial.Contains(console)) errors.Add(new("debug-console", "is the same as a serial port"));
-    }
-
-    private static void CheckPath(string path, SerialConfig port, List<ConfigError> errors)
-    {
-        if (SerialConfig.NeedsPath(port.Kind) && string.IsNullOrEmpty(port.Path)) errors.Add(new(path, "the path is missing"));
-        if (port.Kind == SerialKind.Unix && Encoding.UTF8.GetByteCount(port.Path ?? "") > SocketPathMaxBytes)
-            errors.Add(new(path, $"a socket path has at most {SocketPathMaxBytes} bytes"));
+        for (int i = 0; i < lines.Count; i++)
+        {
+            (string path, SerialConfig end) = lines[i];
+            end.Check(path, errors);
+            int same = lines.FindIndex(line => line.End.Collides(end));
+            if (same >= 0 && same < i) errors.Add(new(path, $"uses the same terminal, file or socket as {lines[same].Path}"));
+        }
     }
 }

@@ -54,9 +54,12 @@ public sealed record MachineConfig
     /// <summary>The persistent memories, /dev/pmem0 first.</summary>
     public ImmutableArray<PmemConfig> Pmems { get; init; } = [];
 
+    /// <summary>The virtio console with its ports; null for none.</summary>
+    public ConsoleConfig? Console { get; init; }
+
     /// <summary>Every device that stands on the PCI bus, in the order of its place there.</summary>
     [JsonIgnore]
-    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Nets, .. Rngs, .. Vsocks, .. Balloons, .. Shares, .. Pmems];
+    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Nets, .. Rngs, .. Vsocks, .. Balloons, .. Shares, .. Pmems, .. Console is null ? [] : (DeviceConfig[])[Console]];
 
     /// <summary>What follows a reset by the guest.</summary>
     public RebootPolicy OnReboot { get; init; } = RebootPolicy.Restart;

@@ -49,6 +49,7 @@ internal sealed class Attachments : IDisposable
         VsockConfig vsock => new VsockAttachment(vsock, _host.Loop),
         ShareConfig share => new ShareAttachment(share),
         PmemConfig pmem => _memory.Attach(pmem),
+        ConsoleConfig console => new ConsoleAttachment(console, _host),
         _ => throw new ArgumentException($"{device.GetType().Name} is no device", nameof(device)),
     };
 

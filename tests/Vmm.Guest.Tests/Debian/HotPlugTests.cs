@@ -11,7 +11,7 @@ public class HotPlugTests
     private const int DiskBytes = 4 << 20;
 
     [GuestFilesFact]
-    public void Disk_AddedReadRemovedAndAddedAgain_GuestFollowsWithoutARescanAndSeesThePowerButton()
+    public void Disk_AddedReadRemovedAndAddedAgain_GuestFollowsWithoutARescan()
     {
         using DebianMachine debian = new(config => config with { Rngs = [new() { Id = "rng" }] });
         ConcurrentQueue<string> events = [];
@@ -33,18 +33,13 @@ public class HotPlugTests
         Assert.True(SpinWait.SpinUntil(() => events.Contains("-data"), DebianMachine.CommandPatience), "the image is not given back");
         Assert.Equal(["rng"], debian.Machine.Devices.Select(d => d.Config.Id));
 
-        // The slot, the id and the image can be used again, and a write arrives.
+        // The slot, the id and the image can be used again, and a write arrives. The kernel may still hold the old name.
         debian.Machine.AddDevice(disk);
-        debian.WaitFor("[ -b /dev/vda ]");
-        debian.Run("echo written-by-the-guest | dd of=/dev/vda conv=sync,fsync 2>/dev/null");
+        debian.WaitFor("ls /dev/vd? >/dev/null 2>&1");
+        debian.Run("echo written-by-the-guest | dd of=$(ls /dev/vd?) conv=sync,fsync 2>/dev/null");
         debian.Machine.RemoveDevice("data");
         Assert.True(SpinWait.SpinUntil(() => events.Count == 4, DebianMachine.CommandPatience), string.Join(' ', events));
         Assert.Equal("written-by-the-guest"u8, File.ReadAllBytes(disk.Path).AsSpan(0, 20));
-        debian.Run("dd if=/dev/input/event0 bs=24 count=1 of=/tmp/pressed 2>/dev/null & true");
-        debian.Machine.PressPowerButton();
-        debian.WaitFor("[ -s /tmp/pressed ]");
-        // EV_KEY, KEY_POWER, pressed.
-        Assert.Equal("0001 0074 0001 0000", debian.Run("od -An -tx2 -j 16 -N 8 /tmp/pressed"));
         Assert.DoesNotContain("AE_", debian.Run("dmesg | grep ACPI"), StringComparison.Ordinal);
         debian.Console.SendLine("poweroff -f");
         Assert.Equal(MachineEnd.PowerOff, debian.WaitForEnd().End);
