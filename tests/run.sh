@@ -27,6 +27,7 @@ say "checking the format"
 dotnet format Vmm.sln --verify-no-changes --no-restore || give_up "the format check failed: run 'dotnet format Vmm.sln'"
 "$root/examples/build.sh" || give_up "out/vmm cannot be built"
 "$root/examples/guests.sh" --debian || give_up "the guest files cannot be made"
+"$root/tests/share/guest.sh" || give_up "the guest for shared directories cannot be made"
 
 for project in "$root"/tests/*.Tests; do
   name=$(basename "$project")
