@@ -192,7 +192,7 @@ public sealed class VirtioConsolePortsTests : IDisposable
         return rings;
     }
 
-    private void GiveBuffers(VirtioDriver.Ring ring)
+    private static void GiveBuffers(VirtioDriver.Ring ring)
     {
         for (ushort i = 0; i < 64; i++)
         {

@@ -1,5 +1,5 @@
-using Vmm.Core.Text;
 using System.Collections.Frozen;
+using Vmm.Core.Text;
 
 namespace Vmm.Core.Hypervisor.Cpuid;
 
