@@ -19,6 +19,11 @@ internal static class RunCommand
               COM1 behind a socket (socat -,rawer UNIX:/tmp/guest.sock), COM2 to a file
           vmm run --kernel vmlinuz --cpu x86-64-v2,-aes --accel software --dry-run
               prints the configuration as JSON and starts nothing
+          vmm run --kernel vmlinux --initrd debian.initrd.img --append "console=ttyS0 root=/dev/vda rw" \
+                  --disk path=debian.qcow2,format=qcow2 --net user,hostfwd=tcp:127.0.0.1:2222-:22
+              a system on a disk, on a network that needs no privilege
+
+        Every virtio device but the console takes transport=pci (the default) or transport=mmio.
 
 
         """;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Vmm.Devices.Virtio.Block;
+using Vmm.Devices.Virtio.Transport;
 using Vmm.Host;
 using Vmm.TestKit;
 
@@ -24,26 +25,38 @@ public sealed class StateUnderLoadTests
         VirtioDriver.Ring[] rings = bench.Start();
         using CancellationTokenSource end = new();
         Task<int>[] drivers = [.. rings.Select(ring => Task.Factory.StartNew(() => Drive(ring, end.Token), TaskCreationOptions.LongRunning))];
-        for (int i = 0; i < Rounds && !drivers.Any(d => d.IsCompleted); i++)
+        int[] requests;
+        try
         {
-            bench.Transport.Hold();
-            Assert.True(SpinWait.SpinUntil(() => bench.Transport.IsIdle, Patience));
-            byte[] content = [.. disk.Content];
-            StateContract.Check(bench.Transport.Msix, bench.Transport.Msix);
-            StateContract.Check(bench.Transport.Function, bench.Transport.Function);
-            StateContract.Check(bench.Transport, bench.Transport);
-            StateContract.Check(block!, block!);
-            Assert.Equal(content, disk.Content);
+            for (int i = 0; i < Rounds && !drivers.Any(d => d.IsCompleted); i++)
+            {
+                bench.Transport.Hold();
+                Assert.True(SpinWait.SpinUntil(() => bench.Transport.IsIdle && IsSignalled(bench.Transport), Patience));
+                byte[] content = [.. disk.Content];
+                StateContract.Check(bench.Transport.Msix, bench.Transport.Msix);
+                StateContract.Check(bench.Transport.Function, bench.Transport.Function);
+                StateContract.Check(bench.Transport, bench.Transport);
+                StateContract.Check(block!, block!);
+                Assert.Equal(content, disk.Content);
+                bench.Transport.Release();
+                Thread.Sleep(i % 4);
+            }
+        }
+        finally
+        {
+            // Also when something is wrong: the drivers must not use memory that is gone.
             bench.Transport.Release();
-            Thread.Sleep(i % 4);
+            await end.CancelAsync();
+            requests = await Task.WhenAll(drivers).WaitAsync(Patience);
         }
 
-        await end.CancelAsync();
-        int[] requests = await Task.WhenAll(drivers).WaitAsync(Patience);
         block!.Dispose();
         Assert.True(requests.Sum() > 2 * Rounds, "the driver came to nothing");
         Assert.Empty(bench.Diagnostics);
     }
+
+    // A worker gives a chain back first and interrupts then: until it has, the state still changes.
+    private static bool IsSignalled(VirtioPciTransport transport) => transport.Save().Core.Queues.All(queue => queue.NextUsed == queue.SignalledUsed);
 
     /// <summary>Writes and reads back until told to stop; each queue has its half of the disk.</summary>
     private static int Drive(VirtioDriver.Ring ring, CancellationToken end)

@@ -63,7 +63,12 @@ public sealed class FakeChar : ICharBackend
         while (_typed.Count > 0)
         {
             int offered = Math.Min(_typed.Count, PieceBytes), i = 0;
-            foreach (byte b in _typed.Take(offered)) _piece[i++] = b;
+            foreach (byte b in _typed)
+            {
+                _piece[i++] = b;
+                if (i == offered) break;
+            }
+
             int taken = _receiver!.Receive(_piece.AsSpan(0, offered));
             for (i = 0; i < taken; i++) _typed.Dequeue();
             if (taken < offered) return;
