@@ -350,7 +350,8 @@ public sealed class PackedQueueTests : IDisposable
         OfferAndServe(100);
         long before = GC.GetAllocatedBytesForCurrentThread();
         OfferAndServe(1000);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // A collection on another thread may count the unused rest of an allocation context, up to 8 KiB; one object a round would be far more.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8192);
     }
 
     private static VirtQueueSetup Setup => new() { Size = Size, Descriptors = Ring, Available = DriverEvents, Used = DeviceEvents };

@@ -276,7 +276,8 @@ public sealed class VirtQueueTests : IDisposable
         Serve(10);
         long before = GC.GetAllocatedBytesForCurrentThread();
         Serve(1000);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // A collection on another thread may count the unused rest of an allocation context, up to 8 KiB; one object a round would be far more.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8192);
     }
 
     private void Serve(int count)

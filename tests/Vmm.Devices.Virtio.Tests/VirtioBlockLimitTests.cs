@@ -128,7 +128,8 @@ public sealed class VirtioBlockLimitTests : IDisposable
             if (rings[0].Take() is null) throw new InvalidOperationException("no answer");
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // A collection on another thread may count the unused rest of an allocation context, up to 8 KiB; one object a round would be far more.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8192);
     }
 
     /// <summary>Fills half of both rings with requests of 512 bytes.</summary>

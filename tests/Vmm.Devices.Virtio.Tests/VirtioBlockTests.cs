@@ -224,7 +224,8 @@ public sealed class VirtioBlockTests : IDisposable
         long before = GC.GetAllocatedBytesForCurrentThread();
         Rounds(ring, 500);
         // The pump of the test itself: one delegate call, no garbage.
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // A collection on another thread may count the unused rest of an allocation context, up to 8 KiB; one object a round would be far more.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8192);
         Assert.Equal(550ul, _block!.Statistics.Reads);
     }
 

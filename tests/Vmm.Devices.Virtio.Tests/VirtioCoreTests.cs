@@ -68,7 +68,8 @@ public class VirtioCoreTests
         Serve(bench, ring, buffers, 100);
         long before = GC.GetAllocatedBytesForCurrentThread();
         Serve(bench, ring, buffers, 1000);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // A collection on another thread may count the unused rest of an allocation context, up to 8 KiB; one object a round would be far more.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8192);
         Assert.Equal(usesMessages ? 1100 : 0, bench.Msi.Count);
     }
 

@@ -297,7 +297,8 @@ public sealed class Virtio9pTests : IDisposable
         Rounds(ring, 50);
         long before = GC.GetAllocatedBytesForCurrentThread();
         Rounds(ring, 500);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // A collection on another thread may count the unused rest of an allocation context, up to 8 KiB; one object a round would be far more.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8192);
         Assert.Equal(550ul, _bench.Device.Statistics.Reads);
     }
 
