@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
+using Vmm.Core.Text;
 
 namespace Vmm.Cli;
 
@@ -11,14 +12,11 @@ internal static class CommandLine
     /// <returns>The process's exit code.</returns>
     public static int Run(string[] args)
     {
-        RootCommand root = new("A virtual machine monitor for x86-64 Linux hosts.")
-        {
-            RunCommand.Create(),
-            DoctorCommand.Create(),
-            ImageCommand.Create(),
-            KernelCommand.Create(),
-            VersionCommand.Create(),
-        };
+        IEnumerable<Verb> verbs = Face.IsXl ? Verbs.All.Where(v => v.IsOfXl) : Verbs.All;
+        RootCommand root = new(Face.IsXl ? "Domains of Vmm, with the verbs of xl." : "A virtual machine monitor for x86-64 Linux hosts.");
+        // With the verb known the others need not be made; help and completion show all of them.
+        Verb? chosen = args.Length == 0 ? null : verbs.FirstOrDefault(v => v.Name == args[0]);
+        foreach (Verb verb in chosen is null ? verbs : [chosen]) root.Add(verb.Create());
         // `vmm version` says it; an option of the same meaning would only be one more thing to explain.
         foreach (Option option in root.Options.OfType<VersionOption>().ToArray()) root.Options.Remove(option);
         AppendToHelp(root, ExitCodes.Help);
@@ -27,7 +25,7 @@ internal static class CommandLine
         if (result.Errors.Count != 0 && result.Action is not HelpAction)
         {
             StandardError.Error(Explain(result));
-            StandardError.Line($"Try '{Verb(result)} --help'.");
+            StandardError.Line($"Try '{Path(result)} --help'.");
             return (int)ExitCode.BadArguments;
         }
 
@@ -51,13 +49,15 @@ internal static class CommandLine
     {
         Command command = result.CommandResult.Command;
         if (command.Subcommands.Count == 0) return result.Errors[0].Message.ReplaceLineEndings(" ");
-        string prefix = result.UnmatchedTokens.Count == 0 ? "a verb is needed" : $"'{result.UnmatchedTokens[0]}' is no verb";
-        string others = string.Join(", ", command.Subcommands.SkipLast(1).Select(c => c.Name));
-        return $"{prefix}: {others}{(others.Length == 0 ? "" : " or ")}{command.Subcommands[^1].Name}";
+        string? unknown = result.UnmatchedTokens.Count == 0 ? null : result.UnmatchedTokens[0];
+        string[] names = [.. command.Subcommands.Where(c => !c.Hidden).Select(c => c.Name)];
+        // The verbs of the root are too many for a line.
+        if (command is RootCommand && unknown is not null) return $"'{unknown}' is no verb; did you mean '{Spelling.Nearest(unknown, names)}'?";
+        return $"{(unknown is null ? "a verb is needed" : $"'{unknown}' is no verb")}: {string.Join(", ", names.SkipLast(1))}{(names.Length == 1 ? "" : " or ")}{names[^1]}";
     }
 
     // The verb with those above it: "vmm image commit".
-    private static string Verb(ParseResult result)
+    private static string Path(ParseResult result)
     {
         string path = "";
         for (SymbolResult? at = result.CommandResult; at is not null; at = at.Parent)
@@ -65,6 +65,6 @@ internal static class CommandLine
             if (at is CommandResult { Command: not RootCommand } command) path = $" {command.Command.Name}{path}";
         }
 
-        return "vmm" + path;
+        return Face.Name + path;
     }
 }

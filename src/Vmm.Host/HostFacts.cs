@@ -119,6 +119,9 @@ public static unsafe class HostFacts
     public static ulong? MemoryAndSwapBytes
         => ReadMemInfo("MemTotal:") is { } memory ? memory + (ReadMemInfo("SwapTotal:") ?? 0) : null;
 
+    /// <summary>Bytes of RAM that the host has, or null.</summary>
+    public static ulong? MemoryBytes => ReadMemInfo("MemTotal:");
+
     /// <summary>Bytes of RAM that new work can have, or null.</summary>
     public static ulong? AvailableBytes => ReadMemInfo("MemAvailable:");
 

@@ -39,10 +39,11 @@ public sealed class DomainRegistry
 
     private string LastIdFile => Path.Combine(_root, "last-id");
 
-    /// <summary>/run/vmm for root, else $XDG_RUNTIME_DIR/vmm.</summary>
+    /// <summary>$VMM_RUN_DIR; where that is not set /run/vmm for root, else $XDG_RUNTIME_DIR/vmm.</summary>
     /// <exception cref="DomainException">There is no such place.</exception>
     public static string DefaultRoot()
     {
+        if (Environment.GetEnvironmentVariable("VMM_RUN_DIR") is { Length: > 0 } chosen) return Path.GetFullPath(chosen);
         if (Environment.IsPrivilegedProcess) return "/run/vmm";
         string? runtime = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
         return string.IsNullOrEmpty(runtime) ? throw new DomainException("XDG_RUNTIME_DIR is not set, so there is no place for the domains of this user") : Path.Combine(runtime, "vmm");

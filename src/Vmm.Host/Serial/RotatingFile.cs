@@ -6,7 +6,7 @@ namespace Vmm.Host.Serial;
 /// A log file that is appended to. With a bound it is renamed to "….1", instead of the one before, when it would grow beyond, and begun anew: so
 /// there are never more than two of that size. One thread at a time.
 /// </summary>
-internal sealed unsafe class RotatingFile : IDisposable
+public sealed unsafe class RotatingFile : IDisposable
 {
     private readonly string _path;
     private readonly long _mostBytes;

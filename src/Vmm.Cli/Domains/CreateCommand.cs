@@ -1,0 +1,83 @@
+using System.CommandLine;
+using System.Globalization;
+using Vmm.Control.Domains;
+using Vmm.Control.Xl;
+
+namespace Vmm.Cli.Domains;
+
+/// <summary><c>vmm create</c>: a domain from a configuration file.</summary>
+internal static class CreateCommand
+{
+    private sealed record Wishes(bool DryRun, bool Paused, bool Foreground, bool Console, bool Quiet, bool KeepsEnded);
+
+    public static Command Create()
+    {
+        Option<bool> console = new("--console", "-c") { Description = "Connect to the console as soon as the domain is there." };
+        Option<bool> paused = new("--paused", "-p") { Description = "Leave the domain paused." };
+        Option<bool> foreground = new("--foreground", "-F") { Description = "Be the domain, instead of starting it in the background." };
+        Option<bool> dryRun = new("--dryrun", "-n", "-N") { Description = "Print the configuration as JSON and start nothing." };
+        Option<bool> quiet = new("--quiet", "-q") { Description = "Print nothing but errors." };
+        Option<bool> keep = new("--no-monitor", "-e") { Description = "Nobody acts when the guest ends: the domain stays, without on_poweroff, on_reboot and on_crash." };
+        Option<string?> defconfig = new("--defconfig", "-f") { HelpName = "FILE", Description = "The configuration file." };
+        Argument<string[]> words = new("FILE [KEY=VALUE]")
+        {
+            Description = "The configuration file ('-' for standard input), and settings that win over what stands in it, also several: 'memory=512; vcpus=2'.",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        return DomainVerb.New("create", "Create a domain from a configuration file in the format of xl (and of xm, as far as that is no program).", result =>
+        {
+            List<string> additions = [.. result.GetValue(words) ?? []];
+            string? file = result.GetValue(defconfig);
+            if (file is null && additions.Count != 0)
+            {
+                file = additions[0];
+                additions.RemoveAt(0);
+            }
+
+            if (file is null) throw new DomainException("the configuration file is missing");
+            Wishes wishes = new(result.GetValue(dryRun), result.GetValue(paused), result.GetValue(foreground), result.GetValue(console), result.GetValue(quiet), result.GetValue(keep));
+            return Run(DomainFile.Read(file, additions), wishes, result.InvocationConfiguration.Output);
+        }, console, paused, foreground, dryRun, quiet, keep, defconfig, words);
+    }
+
+    private static int Run(DomainFile file, Wishes wishes, TextWriter output)
+    {
+        if (!wishes.Quiet) StandardError.Note($"parsing config from {file.Name}");
+        DomainConfig? config = file.Build(out IReadOnlyList<XlError> errors, out IReadOnlyList<XlError> warnings);
+        if (!wishes.Quiet)
+        {
+            foreach (XlError warning in warnings) StandardError.Note($"warning: {warning}");
+        }
+
+        foreach (XlError error in errors) StandardError.Error(error.ToString());
+        if (config is null) return (int)ExitCode.BadArguments;
+        if (wishes.DryRun)
+        {
+            output.WriteLine(DomainConfigJson.Format(config));
+            return (int)ExitCode.Ok;
+        }
+
+        return wishes.Foreground ? RunInForeground(file, wishes) : Start(file, wishes, config.Name);
+    }
+
+    private static int Start(DomainFile file, Wishes wishes, string name)
+    {
+        if (DomainProcess.Start(file, wishes.Paused, wishes.KeepsEnded, out int exitCode) is not { } id) return exitCode;
+        if (!wishes.Quiet) StandardError.Note($"domain '{name}' is there, with id {id}");
+        return wishes.Console ? ConsoleClient.Run(DomainVerb.Find(id.ToString(CultureInfo.InvariantCulture)), port: 0, ConsoleClient.CtrlBracket) : exitCode;
+    }
+
+    private static int RunInForeground(DomainFile file, Wishes wishes)
+    {
+        Thread? client = null;
+        int code = DomainProcess.Run(file, wishes.Paused, wishes.KeepsEnded, inBackground: false, folder =>
+        {
+            if (!wishes.Quiet) StandardError.Note($"domain '{DomainVerb.NameOf(folder)}' is there, with id {folder.Id}");
+            if (!wishes.Console) return;
+            client = new Thread(() => ConsoleClient.Run(folder, port: 0, ConsoleClient.CtrlBracket)) { IsBackground = true };
+            client.Start();
+        });
+        client?.Join();
+        return code;
+    }
+}

@@ -1,0 +1,121 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Vmm.Control.Domains;
+using Vmm.Control.Xl;
+using Vmm.Host;
+using Vmm.Host.Processes;
+using Vmm.Machine;
+
+namespace Vmm.Cli.Domains;
+
+/// <summary>
+/// The process of a domain: this executable once more, in a session of its own. It gets the configuration's text on standard input, and
+/// says on standard output with the domain's id that it is up; until then its errors go where those of the starter go.
+/// </summary>
+internal static class DomainProcess
+{
+    private const string Self = "/proc/self/exe";
+    private const int MostAnswerBytes = 16;
+
+    /// <summary>Starts a domain in the background and waits until it is up.</summary>
+    /// <returns>The domain's id; null when it could not be started, which it has said.</returns>
+    public static int? Start(DomainFile file, bool isPaused, bool keepsEnded, out int exitCode)
+    {
+        List<string> arguments = ["vmm", DomainHostCommand.Name];
+        if (isPaused) arguments.Add(DomainHostCommand.PausedOption);
+        if (keepsEnded) arguments.Add(DomainHostCommand.KeepOption);
+        // What follows are values, whatever they look like.
+        arguments.AddRange(["--", file.Name, .. file.Additions]);
+        using DetachedProcess process = DetachedProcess.Start(Self, arguments, Encoding.UTF8.GetBytes(file.Text));
+        if (TryReadId(process.Output, out int id))
+        {
+            exitCode = (int)ExitCode.Ok;
+            return id;
+        }
+
+        exitCode = process.WaitForExit();
+        if (exitCode >= (int)ExitCode.Signal) StandardError.Error($"the process of the domain was ended by signal {exitCode - (int)ExitCode.Signal}");
+        return null;
+    }
+
+    /// <summary>Is the domain, until it ends.</summary>
+    /// <param name="file">Its configuration.</param>
+    /// <param name="isPaused">The guest waits for <c>unpause</c>.</param>
+    /// <param name="keepsEnded">Nothing follows an end but that the domain stays.</param>
+    /// <param name="inBackground">Another process waits to hear that it is up; the terminal is that one's.</param>
+    /// <param name="isUp">Called with the folder when it is up, in the foreground.</param>
+    /// <returns>The exit code.</returns>
+    public static int Run(DomainFile file, bool isPaused, bool keepsEnded, bool inBackground, Action<DomainFolder>? isUp = null)
+    {
+        DomainConfig? config = file.Build(out IReadOnlyList<XlError> errors, out _);
+        foreach (XlError error in errors) StandardError.Error(error.ToString());
+        if (config is null) return (int)ExitCode.BadArguments;
+        if (keepsEnded) config = config with { OnPowerOff = DomainAction.Preserve, OnReboot = DomainAction.Preserve, OnCrash = DomainAction.Preserve };
+
+        using DomainLog log = new();
+        using DomainHost host = new(config, DomainVerb.Registry(), log.Write, isPaused);
+        using Signals signals = new(host.Destroy);
+        if (inBackground)
+        {
+            log.Open(host.Folder.Log);
+            if (!TryReport(host.Folder.Id)) return (int)ExitCode.Failed;
+            StandardStreams.LeaveTerminal(host.Folder.Log);
+        }
+
+        isUp?.Invoke(host.Folder);
+        MachineOutcome outcome = host.Run();
+        return (int)ExitCodes.Of(outcome.End);
+    }
+
+    private static bool TryReadId(LinuxFile output, out int id)
+    {
+        byte[] answer = new byte[MostAnswerBytes];
+        int length = 0, count;
+        while (length < answer.Length && (count = output.Read(answer.AsSpan(length))) > 0)
+        {
+            length += count;
+            if (answer[length - 1] == '\n') break;
+        }
+
+        return int.TryParse(Encoding.ASCII.GetString(answer, 0, length).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out id);
+    }
+
+    // False when who wanted the domain is gone.
+    private static bool TryReport(int id)
+    {
+        try
+        {
+            return LinuxFile.Standard(1).Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{id}\n"))) > 0;
+        }
+        catch (LinuxException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>A signal that asks for the end ends the domain in order. The terminal's hang-up is not its affair.</summary>
+    private sealed class Signals : IDisposable
+    {
+        private static readonly (PosixSignal Signal, string Name)[] Ending = [(PosixSignal.SIGTERM, "SIGTERM"), (PosixSignal.SIGINT, "SIGINT"), (PosixSignal.SIGQUIT, "SIGQUIT")];
+
+        private readonly List<PosixSignalRegistration> _registrations = [PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true)];
+
+        public Signals(Action<string> end)
+        {
+            foreach ((PosixSignal signal, string name) in Ending)
+            {
+                _registrations.Add(PosixSignalRegistration.Create(signal, context =>
+                {
+                    context.Cancel = true;
+                    end($"ended by {name}");
+                }));
+            }
+        }
+
+        public void Dispose()
+        {
+            foreach (PosixSignalRegistration registration in _registrations) registration.Dispose();
+        }
+    }
+}

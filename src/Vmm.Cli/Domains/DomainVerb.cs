@@ -1,0 +1,122 @@
+using System.CommandLine;
+using System.Globalization;
+using StreamJsonRpc;
+using Vmm.Control.Domains;
+using Vmm.Control.Rpc;
+
+namespace Vmm.Cli.Domains;
+
+/// <summary>What the verbs of domains share: where domains are found, how they are asked, how failures are told.</summary>
+internal static class DomainVerb
+{
+    /// <summary>The host's row.</summary>
+    public const string HostName = "Domain-0";
+
+    private const string Help = """
+
+        A domain is named by its id or its name.
+
+        Exit codes:
+            0  done
+            1  a fault in vmm itself
+            2  bad arguments, a file that cannot be started, or no such domain
+            3  the host lacks something or refused it
+            8  the domain refused it, or did not answer or end in time
+        """;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    /// <summary>A verb with the help that all of them have.</summary>
+    public static Command New(string name, string description, Func<ParseResult, int> act, params ReadOnlySpan<Symbol> symbols)
+    {
+        Command command = new(name, description);
+        foreach (Symbol symbol in symbols)
+        {
+            if (symbol is Option option) command.Options.Add(option);
+            else command.Arguments.Add((Argument)symbol);
+        }
+
+        CommandLine.AppendToHelp(command, Help);
+        command.SetAction(result => Run(() => act(result)));
+        return command;
+    }
+
+    /// <summary>The domain that a verb is about.</summary>
+    public static Argument<string> Domain() => new("DOMAIN") { Description = "Its id or name." };
+
+    /// <summary>The domains that a verb is about, all of them where none is named.</summary>
+    public static Argument<string[]> Domains() => new("DOMAIN") { Description = "Ids or names; all domains where none is given.", Arity = ArgumentArity.ZeroOrMore };
+
+    /// <summary>Does the work of a verb; a failure is one line and an exit code.</summary>
+    public static int Run(Func<int> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch (DomainException e)
+        {
+            StandardError.Error(e.Message.ReplaceLineEndings(" "));
+            return (int)ExitCode.BadArguments;
+        }
+        catch (DomainRefusedException e)
+        {
+            StandardError.Error(e.Message.ReplaceLineEndings(" "));
+            return (int)e.Code;
+        }
+    }
+
+    /// <summary>The domains of this user.</summary>
+    public static DomainRegistry Registry() => new(DomainRegistry.DefaultRoot());
+
+    /// <summary>A domain by its id or name.</summary>
+    /// <exception cref="DomainException">There is none, or it is the host.</exception>
+    public static DomainFolder Find(string text)
+        => IsHost(text) ? throw new DomainException($"{HostName} is this host, not a guest") : Registry().Find(text);
+
+    /// <summary>Whether the host is named.</summary>
+    public static bool IsHost(string text) => text is "0" or HostName;
+
+    /// <summary>For messages: the domain's name as it is written down.</summary>
+    public static string NameOf(DomainFolder folder) => folder.TryRead()?.Name ?? folder.Id.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Has a domain do something.</summary>
+    /// <exception cref="DomainRefusedException">It does not, or does not answer.</exception>
+    public static void Tell(DomainFolder folder, Func<IDomainRpc, CancellationToken, Task> call) => Ask(folder, async (domain, cancellation) =>
+    {
+        await call(domain, cancellation).ConfigureAwait(false);
+        return true;
+    });
+
+    /// <summary>Asks a domain.</summary>
+    /// <exception cref="DomainRefusedException">It has no answer.</exception>
+    public static T Ask<T>(DomainFolder folder, Func<IDomainRpc, CancellationToken, Task<T>> call)
+    {
+        using CancellationTokenSource end = new(Patience);
+        try
+        {
+            using DomainClient client = new(folder);
+            // Also where the domain does not listen to the cancellation.
+            return call(client.Domain, end.Token).WaitAsync(end.Token).GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException)
+        {
+            throw new DomainRefusedException(ExitCode.Failed, $"domain '{NameOf(folder)}' does not answer within {Patience.TotalSeconds:0} s");
+        }
+        catch (ConnectionLostException)
+        {
+            throw new DomainRefusedException(ExitCode.Failed, $"domain {folder.Id} has ended");
+        }
+        catch (RemoteInvocationException e)
+        {
+            throw new DomainRefusedException(CodeOf((RpcErrorCode)e.ErrorCode), e.Message);
+        }
+    }
+
+    private static ExitCode CodeOf(RpcErrorCode code) => code switch
+    {
+        RpcErrorCode.InvalidParameters or RpcErrorCode.NotFound => ExitCode.BadArguments,
+        RpcErrorCode.HostRefused => ExitCode.HostRefused,
+        _ => ExitCode.Failed,
+    };
+}

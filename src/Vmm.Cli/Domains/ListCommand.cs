@@ -1,0 +1,120 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Vmm.Control.Domains;
+
+namespace Vmm.Cli.Domains;
+
+/// <summary><c>vmm list</c> and <c>vmm vm-list</c>, with xl's columns.</summary>
+internal static class ListCommand
+{
+    private const int BytesShift = 20;
+
+    public static Command Create()
+    {
+        Option<bool> asJson = new("--long", "-l") { Description = "Print all details as JSON." };
+        Option<bool> verbose = new("--verbose", "-v") { Description = "Also UUIDs and the reasons why domains ended." };
+        Argument<string[]> names = DomainVerb.Domains();
+        return DomainVerb.New("list", "List the domains.", result =>
+        {
+            string[] asked = result.GetValue(names) ?? [];
+            IReadOnlyList<DomainStatus> domains = DomainStatus.Read(asked);
+            bool hasHost = asked.Length == 0 || asked.Any(DomainVerb.IsHost);
+            result.InvocationConfiguration.Output.Write(result.GetValue(asJson) ? Json(domains, hasHost) : Table(domains, hasHost, result.GetValue(verbose)));
+            return (int)ExitCode.Ok;
+        }, asJson, verbose, names);
+    }
+
+    public static Command CreateVmList() => DomainVerb.New("vm-list", "List the domains by their UUIDs.", result =>
+    {
+        StringBuilder text = new("UUID                                  ID    name\n");
+        text.Append(CultureInfo.InvariantCulture, $"{Guid.Empty}  0    {DomainVerb.HostName}\n");
+        foreach (DomainStatus domain in DomainStatus.Read([])) text.Append(CultureInfo.InvariantCulture, $"{domain.Record.Uuid}  {domain.Folder.Id}    {domain.Name}\n");
+        result.InvocationConfiguration.Output.Write(text);
+        return (int)ExitCode.Ok;
+    });
+
+    /// <summary>The six letters of a domain's state: running, blocked, paused, shut down, why, dying.</summary>
+    public static string Letters(DomainStatus domain) => (domain.Info?.State ?? Recorded(domain.Record.State)) switch
+    {
+        "running" => "r-----",
+        "paused" => "--p---",
+        "ended" => "---s--",
+        _ => "------",
+    };
+
+    private static string Recorded(DomainState state) => state switch
+    {
+        DomainState.Running => "running",
+        DomainState.Paused => "paused",
+        DomainState.Ended => "ended",
+        _ => "",
+    };
+
+    private static string Table(IReadOnlyList<DomainStatus> domains, bool hasHost, bool isVerbose)
+    {
+        StringBuilder text = new("Name                                        ID   Mem VCPUs\tState\tTime(s)");
+        text.Append(isVerbose ? "   UUID                            Reason-Code\tSecurity Label\n" : "\n");
+        if (hasHost) AppendRow(text, DomainVerb.HostName, 0, HostStatus.MemoryMegabytes, Environment.ProcessorCount, "r-----", HostStatus.BusySeconds, isVerbose ? Guid.Empty : null);
+        foreach (DomainStatus domain in domains)
+        {
+            AppendRow(text, domain.Name, domain.Folder.Id, (domain.Info?.MemoryBytes ?? 0) >> BytesShift, domain.Info?.Vcpus ?? 0, Letters(domain), domain.Info?.CpuSeconds ?? 0,
+                isVerbose ? domain.Record.Uuid : null);
+        }
+
+        return text.ToString();
+    }
+
+    private static void AppendRow(StringBuilder text, string name, int id, ulong megabytes, int vcpus, string state, double seconds, Guid? uuid)
+    {
+        text.Append(CultureInfo.InvariantCulture, $"{name,-40} {id,5} {megabytes,5} {vcpus,5}     {state}  {seconds,8:F1}");
+        if (uuid is not null) text.Append(CultureInfo.InvariantCulture, $" {uuid} {"-",8} {"-",16}");
+        text.Append('\n');
+    }
+
+    private static string Json(IReadOnlyList<DomainStatus> domains, bool hasHost) => JsonText.Of(json =>
+    {
+        json.WriteStartArray();
+        if (hasHost) WriteHost(json);
+        foreach (DomainStatus domain in domains) Write(json, domain);
+        json.WriteEndArray();
+    }) + "\n";
+
+    private static void WriteHost(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("domid", 0);
+        json.WriteString("name", DomainVerb.HostName);
+        json.WriteString("uuid", Guid.Empty);
+        json.WriteNumber("memoryBytes", HostStatus.MemoryMegabytes << BytesShift);
+        json.WriteNumber("vcpus", Environment.ProcessorCount);
+        json.WriteString("state", "running");
+        json.WriteNumber("cpuSeconds", HostStatus.BusySeconds);
+        json.WriteEndObject();
+    }
+
+    private static void Write(Utf8JsonWriter json, DomainStatus domain)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("domid", domain.Folder.Id);
+        json.WriteString("name", domain.Name);
+        json.WriteString("uuid", domain.Record.Uuid);
+        json.WriteString("state", domain.Info?.State ?? Recorded(domain.Record.State));
+        if (domain.Record.Reason is { } reason) json.WriteString("reason", reason);
+        json.WriteString("created", domain.Record.Created);
+        json.WriteNumber("processId", domain.Record.ProcessId);
+        json.WriteString("folder", domain.Folder.Path);
+        if (domain.Info is { } info)
+        {
+            json.WriteString("cpu", info.Cpu);
+            json.WriteNumber("memoryBytes", info.MemoryBytes);
+            json.WriteNumber("vcpus", info.Vcpus);
+            json.WriteNumber("cpuSeconds", info.CpuSeconds);
+            json.WriteNumber("uptimeSeconds", info.UptimeSeconds);
+            json.WriteNumber("boots", info.Boots);
+        }
+
+        json.WriteEndObject();
+    }
+}
