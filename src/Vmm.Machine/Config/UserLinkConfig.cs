@@ -27,6 +27,9 @@ public sealed record UserLinkConfig : NetLinkConfig
     /// <summary>The domain that DHCP gives; null for none.</summary>
     public string? Domain { get; init; }
 
+    /// <summary>The file that lists the name servers which answer for the network's own, as resolv.conf(5) has it; null for the host's.</summary>
+    public string? ResolverFile { get; init; }
+
     /// <summary>The guest reaches nothing; only forwards lead in.</summary>
     public bool Restrict { get; init; }
 
@@ -43,6 +46,7 @@ public sealed record UserLinkConfig : NetLinkConfig
         UserNetOptions options = Read(net, (key, why) => errors.Add(new($"{path}.{key}", why)));
         // What follows from a value that could not be read would only confuse.
         if (errors.Count != before) return;
+        if (ResolverFile is "") errors.Add(new($"{path}.resolv-file", "is empty"));
         foreach ((string key, string why) in options.Check()) errors.Add(new($"{path}.{key}", why));
     }
 
@@ -55,6 +59,7 @@ public sealed record UserLinkConfig : NetLinkConfig
         DhcpStart = keys.Take("dhcpstart"),
         HostName = keys.Take("hostname"),
         Domain = keys.Take("domain"),
+        ResolverFile = keys.Take("resolv-file"),
         Restrict = keys.TakeSwitch("restrict"),
         Loopback = keys.TakeSwitch("loopback", otherwise: true),
         Forwards = [.. keys.TakeAll("hostfwd")],
@@ -79,6 +84,7 @@ public sealed record UserLinkConfig : NetLinkConfig
             HasOffloads = net.Offload,
             Forwards = ReadForwards(refuse),
         };
+        if (ResolverFile is not null) options = options with { ResolverFile = ResolverFile };
         if (Network is null) return options;
         if (Ipv4Network.TryParse(Network, out Ipv4Network network)) return options with { Network = network };
         refuse("net", $"'{Network}' is no network; 10.0.2.0/24 would be");

@@ -4,6 +4,7 @@ using Vmm.Host;
 using Vmm.Network.Netlink;
 using Vmm.Network.Tap;
 using Vmm.Network.Tests.Offload;
+using Vmm.TestKit;
 
 namespace Vmm.Network.Tests.Tap;
 
