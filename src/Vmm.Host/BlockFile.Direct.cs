@@ -66,11 +66,15 @@ public sealed unsafe partial class BlockFile
         return (all & (_alignment - 1)) == 0;
     }
 
+    // Whatever the memory is: no block is covered in part.
+    private bool HasWholeBlocks(ulong offset, ReadOnlySpan<IoVec> vectors)
+        => IoCursor.TrySum(vectors, out ulong count) && ((offset | count) & (_alignment - 1)) == 0;
+
     private int TransferDirect(ulong offset, ReadOnlySpan<IoVec> vectors, bool isWrite)
     {
         bool isAligned = IsAligned(offset, vectors);
         if (!isWrite) return isAligned ? TransferPlain(offset, vectors, isWrite: false) : ReadBounced(offset, vectors);
-        if (!isAligned)
+        if (!isAligned && !HasWholeBlocks(offset, vectors))
         {
             _writers.EnterAlone();
             try
@@ -86,7 +90,7 @@ public sealed unsafe partial class BlockFile
         int ticket = _writers.Enter();
         try
         {
-            return TransferPlain(offset, vectors, isWrite: true);
+            return isAligned ? TransferPlain(offset, vectors, isWrite: true) : WriteBounced(offset, vectors);
         }
         finally
         {
@@ -98,7 +102,7 @@ public sealed unsafe partial class BlockFile
     {
         if (!IoCursor.TrySum(vectors, out ulong count)) return Errno.EINVAL;
         IoCursor cursor = new(vectors);
-        byte* buffer = (byte*)NativeMemory.AlignedAlloc(BounceBytes, _alignment);
+        byte* buffer = NewBounceBuffer(offset, count);
         try
         {
             while (count != 0)
@@ -126,7 +130,7 @@ public sealed unsafe partial class BlockFile
         int error = GetLength(out ulong length);
         ulong end = offset + count;
         IoCursor cursor = new(vectors);
-        byte* buffer = (byte*)NativeMemory.AlignedAlloc(BounceBytes, _alignment);
+        byte* buffer = NewBounceBuffer(offset, count);
         try
         {
             while (count != 0 && error == 0)
@@ -151,6 +155,9 @@ public sealed unsafe partial class BlockFile
         if (error == 0 && !IsBlockDevice && (end & (_alignment - 1)) != 0 && end + _alignment > length) error = SetLength(Math.Max(length, end));
         return error;
     }
+
+    private byte* NewBounceBuffer(ulong offset, ulong count)
+        => (byte*)NativeMemory.AlignedAlloc((nuint)Math.Min(BounceBytes, (offset & (_alignment - 1)) + count + _alignment), _alignment);
 
     private (ulong Start, uint Skip, uint Part, uint Whole) Piece(ulong offset, ulong count)
     {

@@ -40,6 +40,9 @@ public abstract unsafe class BlockTransfer
 
     public bool IsWrite { get; private set; }
 
+    /// <summary>Others wait until this has ended: it must be on its way at once.</summary>
+    internal bool HoldsOthersUp => _ticket >= 0;
+
     internal int Fd => _file!.Fd;
 
     internal ulong Offset { get; private set; }

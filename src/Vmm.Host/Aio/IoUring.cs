@@ -59,7 +59,8 @@ public sealed unsafe class IoUring : IDisposable
         _thread.Start();
     }
 
-    /// <summary>Adds a transfer, which begins at the next <see cref="Submit"/> or before it.</summary>
+    /// <summary>Adds a transfer, which begins at the next <see cref="Submit"/> or before it; at once when others have to wait for it, who
+    /// may hold what the caller needs before it submits.</summary>
     /// <returns>False when too many are under way: the transfer stays the caller's.</returns>
     public bool TryAdd(BlockTransfer transfer)
     {
@@ -70,6 +71,7 @@ public sealed unsafe class IoUring : IDisposable
             _inFlight[slot] = transfer;
             byte operation = transfer.IsWrite ? Libc.IORING_OP_WRITEV : Libc.IORING_OP_READV;
             Put(new() { Opcode = operation, Fd = transfer.Fd, Offset = transfer.Offset, Address = (ulong)transfer.Vectors, Length = (uint)transfer.VectorCount, UserData = (ulong)slot });
+            if (transfer.HoldsOthersUp) Flush();
             return true;
         }
     }

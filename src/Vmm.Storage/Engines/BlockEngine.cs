@@ -17,7 +17,8 @@ public sealed class BlockEngine : IDisposable
     private static readonly long SlowTicks = Stopwatch.Frequency / 1000;
     private const int SlowWrites = 64;
 
-    private readonly WorkPool _pool;
+    // Transfers have all they need; calls may wait for each other and for transfers. In one queue, a transfer could stand behind who waits for it.
+    private readonly WorkPool _transfers, _calls;
     private readonly IoUring? _ring;
     private readonly Action<object?> _run;
     private readonly Stack<ImageTransfer> _free = new();
@@ -31,7 +32,7 @@ public sealed class BlockEngine : IDisposable
         _run = transfer => ((ImageTransfer)transfer!).RunToEnd();
         try
         {
-            if (mode != AioMode.Threads) _ring = new IoUring($"{name} ring", transfer => _pool!.Post(_run, transfer));
+            if (mode != AioMode.Threads) _ring = new IoUring($"{name} ring", transfer => _transfers!.Post(_run, transfer));
         }
         catch (LinuxException e)
         {
@@ -39,7 +40,8 @@ public sealed class BlockEngine : IDisposable
             WhyThreads = e.Message;
         }
 
-        _pool = new WorkPool($"{name} I/O", MostThreads);
+        _transfers = new WorkPool($"{name} I/O", MostThreads);
+        _calls = new WorkPool($"{name} work", MostThreads);
     }
 
     /// <summary>"io_uring" or "threads".</summary>
@@ -49,7 +51,7 @@ public sealed class BlockEngine : IDisposable
     public string? WhyThreads { get; }
 
     /// <summary>Has a call that blocks done on a thread.</summary>
-    internal void Post(Action<object?> work, object? about) => _pool.Post(work, about);
+    internal void Post(Action<object?> work, object? about) => _calls.Post(work, about);
 
     /// <summary>Begins a read or write of a file. False when it cannot be done like this.</summary>
     internal bool TryBegin(BlockFile file, ulong offset, BlockRequest request, DiskImageBase image, int ticket)
@@ -63,7 +65,7 @@ public sealed class BlockEngine : IDisposable
 
         (transfer.Image, transfer.Request, transfer.Ticket) = (image, request, ticket);
         if (!file.IsDirect && TryNow(transfer)) transfer.Finish();
-        else if (_ring is null || !_ring.TryAdd(transfer)) _pool.Post(_run, transfer);
+        else if (_ring is null || !_ring.TryAdd(transfer)) _transfers.Post(_run, transfer);
         return true;
     }
 
@@ -79,7 +81,8 @@ public sealed class BlockEngine : IDisposable
     public void Dispose()
     {
         _ring?.Dispose();
-        _pool.Dispose();
+        _transfers.Dispose();
+        _calls.Dispose();
     }
 
     private bool TryNow(ImageTransfer transfer)

@@ -64,8 +64,8 @@ internal sealed class DiskUnderLoad : IDisposable
         switch (_random.Next(16))
         {
             case < 7:
-                _random.NextBytes(request.Buffer.AsSpan(0, count));
-                request.Buffer.AsSpan(0, count).CopyTo(Content.AsSpan(slot + from));
+                _random.NextBytes(request.Buffer[..count]);
+                request.Buffer[..count].CopyTo(Content.AsSpan(slot + from));
                 request.Begin(_disk, BlockOperation.Write, (ulong)(slot + from), count);
                 break;
             case < 13:
@@ -99,7 +99,7 @@ internal sealed class DiskUnderLoad : IDisposable
         }
         else if (request.Operation == BlockOperation.Read)
         {
-            int same = expected.CommonPrefixLength(request.Buffer.AsSpan(0, expected.Length));
+            int same = expected.CommonPrefixLength(request.Buffer[..expected.Length]);
             Assert.True(same == expected.Length, $"read something else at 0x{request.Offset + (ulong)same:x}");
         }
     }

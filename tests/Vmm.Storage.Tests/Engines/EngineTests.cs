@@ -71,15 +71,17 @@ public class EngineTests
         }
     }
 
-    [Fact]
-    public void Qcow2_SnapshotsWhileRequestsAreUnderWay_NothingIsLost()
+    [Theory]
+    [InlineData(AioMode.Auto)]
+    [InlineData(AioMode.Threads)]
+    public void Qcow2_SnapshotsWhileRequestsAreUnderWay_NothingIsLost(AioMode mode)
     {
         using TemporaryFolder folder = new();
         DiskImages.CreateQcow2(folder["disk"], new() { SizeBytes = 8 << 20, ClusterBytes = 4096 }).Dispose();
         using (Qcow2Image disk = (Qcow2Image)DiskImages.Open(folder["disk"], ImageFormat.Qcow2, new() { IgnoreFlush = true }))
         {
-            disk.UseEngine(new BlockEngine("test", AioMode.Auto));
-            using DiskUnderLoad load = new(disk, Requests, 8192, seed: 3);
+            disk.UseEngine(new BlockEngine("test", mode));
+            using DiskUnderLoad load = new(disk, 2 * Requests, 8192, seed: 3);
             bool isOver = false;
             Thread snapshots = new(() =>
             {
@@ -98,6 +100,54 @@ public class EngineTests
         }
 
         QemuImg.Run("check", "-q", folder["disk"]);
+    }
+
+    [Fact]
+    public void Qcow2_DirectWriteIsHeldBackWhileATableIsWritten_AllEnd()
+    {
+        using TemporaryFolder folder = new();
+        using CountdownEvent left = new(3);
+        SlotRequest inPlace = new(0, 512, _ => left.Signal()), allocating = new(1, 512, _ => left.Signal()), last = new(2, 512, _ => left.Signal());
+        DiskImages.CreateQcow2(folder["disk"], new() { SizeBytes = 8 << 20, ClusterBytes = 512 }).Dispose();
+        using DiskImageBase disk = (DiskImageBase)DiskImages.Open(folder["disk"], ImageFormat.Qcow2, new() { IgnoreFlush = true, Direct = true });
+        disk.Write(0, new byte[512]);
+        disk.UseEngine(new BlockEngine("test", AioMode.Auto));
+
+        // The second needs a new table, the third a look at the tables: whoever waits must not wait for the first, which is not handed over.
+        inPlace.Begin(disk, BlockOperation.Write, 0, 512);
+        allocating.Begin(disk, BlockOperation.Write, 4 << 20, 512);
+        Thread.Sleep(200);
+        Thread begin = new(() => last.Begin(disk, BlockOperation.Write, 0, 512));
+        begin.Start();
+        bool hasBegun = begin.Join(TimeSpan.FromSeconds(10));
+        disk.Submit();
+        Assert.True(begin.Join(TimeSpan.FromSeconds(30)));
+        disk.Submit();
+
+        Assert.True(left.Wait(TimeSpan.FromSeconds(60)), "requests do not end");
+        Assert.True(hasBegun, "a request could not begin before another was handed over");
+    }
+
+    [Fact]
+    public void Raw_MoreBlockedWritesThanThreads_AllEnd()
+    {
+        const int Misaligned = 20, Rounds = 200;
+        using TemporaryFolder folder = new();
+        using SemaphoreSlim ended = new(0);
+        SlotRequest[] misaligned = [.. Enumerable.Range(0, Misaligned).Select(i => new SlotRequest(i, 1024, _ => ended.Release()))];
+        SlotRequest aligned = new(Misaligned, 4096, _ => ended.Release());
+        DiskImages.CreateRaw(folder["disk"], 8 << 20).Dispose();
+        DiskImageBase disk = (DiskImageBase)DiskImages.Open(folder["disk"], ImageFormat.Raw, new() { Direct = true });
+        disk.UseEngine(new BlockEngine("test", AioMode.Threads));
+        for (int round = 0; round < Rounds; round++)
+        {
+            foreach (SlotRequest request in misaligned) request.Begin(disk, BlockOperation.Write, (ulong)(request.Owner * 8192 + 100), 1024);
+            aligned.Begin(disk, BlockOperation.Write, 1 << 20, 4096);
+            for (int i = 0; i <= Misaligned; i++) Assert.True(ended.Wait(TimeSpan.FromSeconds(20)), $"round {round}: requests do not end");
+        }
+
+        // Not before, because it waits for what is under way.
+        disk.Dispose();
     }
 
     [Theory]

@@ -7,13 +7,20 @@ namespace Vmm.Storage.Tests.Engines;
 /// <summary>A request with memory of its own, which says when it has ended.</summary>
 internal sealed class SlotRequest(int owner, int bytes, Action<SlotRequest> ended) : BlockRequest(4)
 {
+    // As a guest's pages are, for I/O past the page cache.
+    private const int Alignment = 4096;
+    private const int PieceAlignment = 512;
+
+    private readonly byte[] _memory = GC.AllocateArray<byte>(bytes + Alignment, pinned: true);
     private int _underWay;
 
     /// <summary>Whose it is.</summary>
     public int Owner => owner;
 
-    /// <summary>The memory; pinned.</summary>
-    public byte[] Buffer { get; } = GC.AllocateArray<byte>(bytes, pinned: true);
+    /// <summary>The memory.</summary>
+    public Span<byte> Buffer => _memory.AsSpan(Start, bytes);
+
+    private int Start => (int)(-Marshal.UnsafeAddrOfPinnedArrayElement(_memory, 0) & (Alignment - 1));
 
     public BlockResult Result { get; private set; }
 
@@ -36,12 +43,13 @@ internal sealed class SlotRequest(int owner, int bytes, Action<SlotRequest> ende
     // In three pieces, as a guest's buffers are.
     private void Pin(int count)
     {
-        ReadOnlySpan<int> pieces = [count / 4, count / 2, count - count / 4 - count / 2];
-        int at = 0;
+        int quarter = count / 4 / PieceAlignment * PieceAlignment, half = count / 2 / PieceAlignment * PieceAlignment;
+        ReadOnlySpan<int> pieces = [quarter, half, count - quarter - half];
+        int at = Start;
         foreach (int piece in pieces)
         {
             if (piece == 0) continue;
-            VectorRoom[VectorCount++] = new IoVec(Marshal.UnsafeAddrOfPinnedArrayElement(Buffer, at), (nuint)piece);
+            VectorRoom[VectorCount++] = new IoVec(Marshal.UnsafeAddrOfPinnedArrayElement(_memory, at), (nuint)piece);
             at += piece;
         }
     }
