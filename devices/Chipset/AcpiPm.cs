@@ -62,6 +62,15 @@ public sealed class AcpiPm : BytePortDevice, IStateful<AcpiPmState>
         _carry = clock.CreateTimer(OnCarry);
     }
 
+    /// <summary>Whether the guest has switched the power button's event on.</summary>
+    public bool HearsPowerButton
+    {
+        get
+        {
+            lock (_gate) return (_enable & Pm1Event.PWRBTN) != 0;
+        }
+    }
+
     /// <summary>Presses the power button: the guest gets a fixed event and decides. Any thread.</summary>
     public void PressPowerButton()
     {

@@ -27,6 +27,19 @@ public sealed partial class GuestMachine
         }
     }
 
+    /// <summary>The disks, in the order of their coming.</summary>
+    public IReadOnlyList<DiskReport> Disks
+    {
+        get
+        {
+            lock (_life)
+            {
+                return [.. _attachments.All.Where(d => d.Attachment is DiskAttachment)
+                    .Select(d => ((DiskAttachment)d.Attachment).Report((DiskConfig)d.Config, d.Slot, d.IsLeaving || d.IsEjected))];
+            }
+        }
+    }
+
     /// <summary>Adds a device, also to a guest that runs. It stays through resets.</summary>
     /// <exception cref="DeviceException">The configuration is wrong, the id is in use, no slot is free, or the machine has ended.</exception>
     /// <exception cref="Storage.ImageException">A disk's image cannot be used.</exception>
@@ -70,7 +83,7 @@ public sealed partial class GuestMachine
             if (device.Config.Transport != VirtioTransportKind.Pci) throw new DeviceException($"'{id}' is not on the PCI bus and stays as long as the machine");
             device.IsLeaving = true;
             // A guest that has not begun cannot mind.
-            if (_boots == 0) device.IsEjected = true;
+            if (!_isLive) device.IsEjected = true;
             else board.Pci!.RequestRemoval(device);
         }
 

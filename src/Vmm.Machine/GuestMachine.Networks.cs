@@ -9,6 +9,19 @@ namespace Vmm.Machine;
 /// <content>What can be changed of network devices while the guest runs.</content>
 public sealed partial class GuestMachine
 {
+    /// <summary>The network devices, in the order of their coming.</summary>
+    public IReadOnlyList<NetReport> Networks
+    {
+        get
+        {
+            lock (_life)
+            {
+                return [.. _attachments.All.Where(d => d.Attachment is NetAttachment)
+                    .Select(d => ((NetAttachment)d.Attachment).Report((NetConfig)d.Config, d.Slot, d.IsLeaving || d.IsEjected))];
+            }
+        }
+    }
+
     /// <summary>Puts the cable of a network device in or takes it out; the guest is told.</summary>
     /// <exception cref="DeviceException">There is no such network device.</exception>
     public void SetNetLink(string id, bool up)

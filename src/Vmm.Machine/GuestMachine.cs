@@ -29,9 +29,11 @@ public sealed partial class GuestMachine : IDisposable
     private readonly List<IDisposable> _owned = [];
     private Board? _board;
     private MachineOutcome? _stop;
+    private VcpuState[]? _lastVcpus;
     private bool _paused;
+    private bool _isLive;
     private int _boots;
-    private long _earlierNs;
+    private long _earlierNs, _lastLifeNs;
     private ulong _instructions;
 
     /// <summary>Gets everything that the host must give; the guest does not run yet.</summary>
@@ -74,6 +76,15 @@ public sealed partial class GuestMachine : IDisposable
     /// <summary>"kvm" or "software".</summary>
     public string CpuName => _platform.Name;
 
+    /// <summary>Machine time since the guest's last start.</summary>
+    public TimeSpan LifeTime
+    {
+        get
+        {
+            lock (_life) return TimeSpan.FromTicks((_board?.Clock.NowNs ?? _lastLifeNs) / 100);
+        }
+    }
+
     /// <summary>What it has done so far; instructions are counted in at the end of each life.</summary>
     public MachineStatistics Statistics
     {
@@ -96,17 +107,18 @@ public sealed partial class GuestMachine : IDisposable
         {
             Board board = Start();
             MachineOutcome outcome = board.WaitForEnd();
-            bool restarts = outcome.End == MachineEnd.Reset && _config.OnReboot == RebootPolicy.Restart;
+            lock (_life) StandStill(board);
+            bool goesOn = Volatile.Read(ref _stop) is null && GoesOn(outcome);
             string[] gone;
             lock (_life)
             {
                 _board = null;
-                board.Pause();
                 Account(board);
                 board.Dispose();
-                if (!restarts || _stop is not null) return _stop ?? outcome;
+                if (!goesOn || _stop is not null) return _stop ?? outcome;
                 gone = DropLeaving();
                 _memory.Discard();
+                _lastVcpus = null;
                 _board = Build();
             }
 
@@ -125,9 +137,22 @@ public sealed partial class GuestMachine : IDisposable
     }
 
     /// <summary>Presses the power button: the guest gets an ACPI event and decides. Nothing happens when it does not listen, or has ended.</summary>
-    public void PressPowerButton()
+    /// <returns>Whether it listens.</returns>
+    public bool PressPowerButton()
     {
-        lock (_life) _board?.Acpi?.PressPowerButton();
+        lock (_life)
+        {
+            if (_board?.Acpi is not { } acpi) return false;
+            acpi.PressPowerButton();
+            return acpi.HearsPowerButton;
+        }
+    }
+
+    /// <summary>Resets the guest as the reset button of a PC does.</summary>
+    /// <param name="why">One line for the outcome.</param>
+    public void Reset(string why)
+    {
+        lock (_life) _board?.End(new MachineOutcome(MachineEnd.Reset, why));
     }
 
     /// <summary>Stops the guest and its time. When this returns, nothing in the machine changes any more.</summary>
@@ -137,7 +162,7 @@ public sealed partial class GuestMachine : IDisposable
         {
             if (_paused) return;
             _paused = true;
-            if (_boots != 0) _board?.Pause();
+            if (_isLive) _board?.Pause();
         }
     }
 
@@ -148,7 +173,7 @@ public sealed partial class GuestMachine : IDisposable
         {
             if (!_paused) return;
             _paused = false;
-            if (_boots != 0) _board?.Resume();
+            if (_isLive) _board?.Resume();
         }
     }
 
@@ -159,7 +184,7 @@ public sealed partial class GuestMachine : IDisposable
         lock (_life)
         {
             if (_board is null) throw new HypervisorException("the machine has ended");
-            bool runs = !_paused && _boots != 0;
+            bool runs = !_paused && _isLive;
             if (runs) _board.Pause();
             try
             {
@@ -185,9 +210,28 @@ public sealed partial class GuestMachine : IDisposable
         _owned.Clear();
     }
 
+    private bool GoesOn(MachineOutcome outcome)
+        => _host.GoesOn?.Invoke(outcome) ?? (outcome.End == MachineEnd.Reset && _config.OnReboot == RebootPolicy.Restart);
+
+    /// <summary>At the end of a life: what the guest was doing is kept for who wants to know. Under the life-cycle lock.</summary>
+    private void StandStill(Board board)
+    {
+        _isLive = false;
+        board.Pause();
+        try
+        {
+            _lastVcpus = board.CaptureVcpus();
+        }
+        catch (HypervisorException e)
+        {
+            _host.Note($"the state of the vCPUs is lost: {e.Message}");
+        }
+    }
+
     private void Account(Board board)
     {
-        _earlierNs += board.Clock.NowNs;
+        _lastLifeNs = board.Clock.NowNs;
+        _earlierNs += _lastLifeNs;
         foreach (VcpuThread vcpu in board.Vcpus)
         {
             vcpu.Execute(v => _instructions += _platform.CountInstructions(v));
@@ -227,6 +271,8 @@ public sealed partial class GuestMachine : IDisposable
         {
             Board board = _board!;
             _boots++;
+            _isLive = true;
+            PinAgain(board);
             if (!_paused) board.Resume();
             if (Volatile.Read(ref _stop) is { } stop) board.End(stop);
             return board;

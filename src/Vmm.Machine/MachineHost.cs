@@ -6,4 +6,14 @@ namespace Vmm.Machine;
 /// <param name="Loop">Where descriptors and timers are served.</param>
 /// <param name="Note">Takes one line for the user: never an error that ends the machine. Any thread.</param>
 /// <param name="Leave">Called when the user asks to leave on the console. The event loop's thread.</param>
-public sealed record MachineHost(EpollLoop Loop, Action<string> Note, Action Leave);
+public sealed record MachineHost(EpollLoop Loop, Action<string> Note, Action Leave)
+{
+    /// <summary>
+    /// Decides at every end of the guest, but one that was asked for by <see cref="GuestMachine.Stop"/>, whether it is started anew; null for what
+    /// the configuration says of resets. On the thread of <see cref="GuestMachine.Run"/>, without locks; the guest stands still and can still be looked at.
+    /// </summary>
+    public Func<MachineOutcome, bool>? GoesOn { get; init; }
+
+    /// <summary>Told of devices that fail. Any thread; must not block.</summary>
+    public Action<DeviceTrouble>? Trouble { get; init; }
+}

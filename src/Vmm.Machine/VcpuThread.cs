@@ -1,4 +1,5 @@
 using Vmm.Core.Hypervisor;
+using Vmm.Host;
 
 namespace Vmm.Machine;
 
@@ -63,6 +64,9 @@ internal sealed class VcpuThread
 
     /// <summary>0 for the boot processor.</summary>
     public int Index { get; }
+
+    /// <summary>The thread's id on the host.</summary>
+    public int ThreadId { get; private set; }
 
     /// <summary>Lets the guest run. Returns at once.</summary>
     public void Resume() => Give(Order.Run);
@@ -131,6 +135,7 @@ internal sealed class VcpuThread
     private void Live(Func<IVcpu> create)
     {
         IVcpu vcpu;
+        ThreadId = HostThread.CurrentId;
         try
         {
             vcpu = create();

@@ -17,7 +17,7 @@ internal sealed class RunningDomain : IDisposable
     private readonly string _directory = Directory.CreateTempSubdirectory("vmm-domain").FullName;
     private readonly Task<MachineOutcome> _run;
 
-    public RunningDomain(Action<Assembler> code, Func<DomainConfig, DomainConfig>? change = null, bool isPaused = false, TimeSpan? leastLife = null)
+    public RunningDomain(Action<Assembler> code, Func<DomainConfig, DomainConfig>? change = null, DomainHostOptions? options = null)
     {
         string kernel = Path.Combine(_directory, "kernel");
         TinyKernel.WritePvh(kernel, code);
@@ -28,7 +28,7 @@ internal sealed class RunningDomain : IDisposable
             Machine = new MachineConfig { Accel = Accelerator.Software, MemoryBytes = 16 << 20, Boot = new BootConfig { Kernel = kernel } },
         };
         Registry = new DomainRegistry(Path.Combine(_directory, "run"));
-        Host = new DomainHost(change?.Invoke(config) ?? config, Registry, Log.Enqueue, isPaused, leastLife);
+        Host = new DomainHost(change?.Invoke(config) ?? config, Registry, Log.Enqueue, options);
         _run = Task.Factory.StartNew(Host.Run, TaskCreationOptions.LongRunning);
     }
 

@@ -1,18 +1,109 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using StreamJsonRpc;
 using Vmm.Control.Rpc;
+using Vmm.Devices.Virtio.Balloon;
+using Vmm.Machine;
+using Vmm.Machine.Config;
 
 namespace Vmm.Control.Domains;
 
-/// <summary>Answers a domain's socket.</summary>
-internal sealed class DomainCommands(DomainHost host) : IDomainRpc
+/// <summary>Answers one client of a domain's socket. What may wait for the guest or the host does so on a thread of the pool.</summary>
+internal sealed partial class DomainCommands(DomainHost host, JsonRpc client) : IDomainRpc, IDisposable
 {
-    public Task<DomainInfo> GetInfoAsync(CancellationToken cancellation) => Task.FromResult(host.Info);
+    private const int MostLogLines = 1000;
 
-    // On a thread of the pool: a pause waits for the vCPUs.
-    public Task PauseAsync(CancellationToken cancellation) => Task.Run(() => host.SetPaused(true), CancellationToken.None);
+    private readonly ClientFeed _feed = new(host, client);
 
-    public Task UnpauseAsync(CancellationToken cancellation) => Task.Run(() => host.SetPaused(false), CancellationToken.None);
+    public Task<DomainInfo> GetInfoAsync(CancellationToken cancellation) => Do(() => host.Info);
 
-    public Task RenameAsync(string name, CancellationToken cancellation) => Task.Run(() => host.Rename(name), CancellationToken.None);
+    public Task<JsonElement> GetConfigAsync(CancellationToken cancellation) => Do(() => host.CurrentConfig.ToJson());
 
-    public Task DestroyAsync(CancellationToken cancellation) => Task.Run(() => host.Destroy("destroyed"), CancellationToken.None);
+    public Task PauseAsync(CancellationToken cancellation) => Do(() => host.SetPaused(true));
+
+    public Task UnpauseAsync(CancellationToken cancellation) => Do(() => host.SetPaused(false));
+
+    public Task<PowerButtonAnswer> ShutdownAsync(CancellationToken cancellation) => Do(() => new PowerButtonAnswer(host.Machine.PressPowerButton()));
+
+    public Task RebootAsync(CancellationToken cancellation) => Do(host.Reset);
+
+    public Task DestroyAsync(CancellationToken cancellation) => Do(() => host.Destroy("destroyed"));
+
+    public Task<GuestEnd> WaitAsync(CancellationToken cancellation) => host.NextEnd.WaitAsync(cancellation);
+
+    public Task RenameAsync(string name, CancellationToken cancellation) => Do(() => host.Rename(Given(name)));
+
+    public Task SendSysrqAsync(string key, CancellationToken cancellation) => throw NotYet();
+
+    public Task<CoreInfo> DumpCoreAsync(string path, CancellationToken cancellation) => throw NotYet();
+
+    public Task<IReadOnlyList<VcpuInfo>> GetVcpusAsync(CancellationToken cancellation) => Do<IReadOnlyList<VcpuInfo>>(() =>
+    {
+        bool isPaused = host.Info.State == DomainState.Paused;
+        return [.. host.Machine.Vcpus.Select(v => new VcpuInfo(v.Index, isPaused ? VcpuRunState.Paused : v.Use.IsRunning ? VcpuRunState.Running : VcpuRunState.Blocked,
+            v.ThreadId, v.Use.CpuTime.TotalSeconds, v.Use.Processor, v.Affinity))];
+    });
+
+    public Task PinVcpuAsync(IReadOnlyList<int> cpus, int? vcpu, CancellationToken cancellation) => Do(() =>
+    {
+        if (Given(cpus).Count == 0) throw new RpcException(RpcErrorCode.InvalidParameters, "at least one processor is needed");
+        GuestMachine machine = host.Machine;
+        int count = host.VcpuCount;
+        if (vcpu is < 0 || vcpu >= count) throw new RpcException(RpcErrorCode.NotFound, $"there is no vCPU {vcpu}; the domain has {count}");
+        foreach (int index in vcpu is { } one ? [one] : Enumerable.Range(0, count)) machine.PinVcpu(index, cpus);
+    });
+
+    public Task SetMemoryAsync(ulong sizeBytes, CancellationToken cancellation) => Do(() =>
+    {
+        ulong most = host.MemoryBytes;
+        if (sizeBytes > most) throw new RpcException(RpcErrorCode.InvalidParameters, $"{SizeText.Format(sizeBytes)} is more than the {SizeText.Format(most)} that the domain was made with");
+        // A guest without any memory could not give it back, either.
+        if (sizeBytes < ConfigValidator.LeastMemoryBytes) throw new RpcException(RpcErrorCode.InvalidParameters, $"{SizeText.Format(sizeBytes)} is less than {SizeText.Format(ConfigValidator.LeastMemoryBytes)}");
+        GuestMachine machine = host.Machine;
+        Balloon(machine);
+        machine.SetBalloonTarget(most - sizeBytes);
+    });
+
+    public Task<BalloonInfo> GetBalloonAsync(CancellationToken cancellation) => Do(() =>
+    {
+        GuestMachine machine = host.Machine;
+        string id = Balloon(machine);
+        VirtioBalloonStatistics s = machine.BalloonStatistics ?? default;
+        return new BalloonInfo(id, s.TargetBytes, s.ActualBytes, s.InflatedBytes, s.DeflatedBytes, s.ReportedBytes, s.RefusedPages, s.Guest);
+    });
+
+    public Task<IReadOnlyList<string>> GetLogAsync(int lines, CancellationToken cancellation)
+    {
+        if (lines is < 1 or > MostLogLines) throw new RpcException(RpcErrorCode.InvalidParameters, $"lines is from 1 to {MostLogLines}");
+        return Task.FromResult(host.Log.Last(lines));
+    }
+
+    public Task SubscribeAsync(CancellationToken cancellation)
+    {
+        _feed.Subscribe();
+        return Task.CompletedTask;
+    }
+
+    public Task UnsubscribeAsync(CancellationToken cancellation)
+    {
+        _feed.Unsubscribe();
+        return Task.CompletedTask;
+    }
+
+    public Task<JsonElement> DiscoverAsync(CancellationToken cancellation) => throw NotYet();
+
+    public void Dispose() => _feed.Dispose();
+
+    // What is null in JSON comes here as null, whatever the parameter's type says.
+    private static T Given<T>(T? value, [CallerArgumentExpression(nameof(value))] string? name = null) where T : class
+        => value ?? throw new RpcException(RpcErrorCode.InvalidParameters, $"{name} is null");
+
+    private static string Balloon(GuestMachine machine) => machine.Devices.FirstOrDefault(d => d.Config is BalloonConfig)?.Config.Id
+        ?? throw new RpcException(RpcErrorCode.NotFound, "the domain has no balloon (balloon in its configuration), so that its memory stays as it is");
+
+    private static RpcException NotYet() => new(RpcErrorCode.InternalError, "not there yet");
+
+    private static Task Do(Action work) => Task.Run(work);
+
+    private static Task<T> Do<T>(Func<T> work) => Task.Run(work);
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Vmm.Machine.Config;
 
 namespace Vmm.Control.Domains;
@@ -17,4 +18,11 @@ public sealed record DomainConfig
     public DomainAction OnReboot { get; init; } = DomainAction.Restart;
 
     public DomainAction OnCrash { get; init; } = DomainAction.Destroy;
+
+    /// <summary>Reads the form in which domains are stored and handed on.</summary>
+    /// <exception cref="JsonException">It is no such form.</exception>
+    public static DomainConfig FromJson(JsonElement json) => json.Deserialize(DomainJson.Default.DomainConfig) ?? throw new JsonException("a domain is not null");
+
+    /// <summary>The form in which domains are stored and handed on.</summary>
+    public JsonElement ToJson() => JsonSerializer.SerializeToElement(this, DomainJson.Default.DomainConfig);
 }

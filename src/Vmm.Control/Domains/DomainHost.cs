@@ -1,4 +1,6 @@
 using Vmm.Control.Rpc;
+using Vmm.Core.Hypervisor;
+using Vmm.Firmware.Boot;
 using Vmm.Host;
 using Vmm.Machine;
 using Vmm.Machine.Config;
@@ -6,38 +8,39 @@ using Vmm.Machine.Config;
 namespace Vmm.Control.Domains;
 
 /// <summary>
-/// The process of one domain: its folder, its socket, and one machine after the other as the guest ends and is started anew. A guest that
-/// comes to its end again within a minute of its start is not started anew, so that a broken one does not run in circles.
+/// The process of one domain: its folder, its socket, and its machine through all the guest's lives. A guest that comes to its end again
+/// within a minute of its start is not started anew, so that a broken one does not run in circles.
 /// </summary>
 /// <remarks>Lock order: the lock here, then the machine's. The machine is never disposed with it held.</remarks>
-public sealed class DomainHost : IDisposable
+public sealed partial class DomainHost : IDisposable
 {
     /// <summary>A guest must have lived so long to be started anew.</summary>
     public static readonly TimeSpan LeastLife = TimeSpan.FromSeconds(60);
 
     private readonly object _gate = new();
     private readonly DomainConfig _config;
-    private readonly TimeSpan _leastLife;
+    private readonly DomainHostOptions _options;
+    private readonly DomainRegistry _registry;
     private readonly LogTail _log;
     private readonly LockFile _claim;
     private readonly EpollLoop _loop;
+    private readonly GuestMachine _machine;
     private readonly RpcServer _server;
+    private readonly bool _startsPaused;
     private DomainRecord _record;
-    private GuestMachine? _machine;
-    private bool _isPaused;
     private bool _isDestroyed;
 
     /// <summary>Makes the domain; its guest does not run yet.</summary>
     /// <param name="config">The domain.</param>
     /// <param name="registry">Where it is to be found.</param>
     /// <param name="log">Takes lines for the domain's log.</param>
-    /// <param name="isPaused">The guest waits for <c>domain.unpause</c>.</param>
-    /// <param name="leastLife">Instead of <see cref="LeastLife"/>.</param>
+    /// <param name="options">How it lives; null for the defaults.</param>
     /// <exception cref="DomainException">The name is taken.</exception>
     /// <remarks>What <see cref="GuestMachine"/> throws comes out of here, too.</remarks>
-    public DomainHost(DomainConfig config, DomainRegistry registry, Action<string> log, bool isPaused = false, TimeSpan? leastLife = null)
+    public DomainHost(DomainConfig config, DomainRegistry registry, Action<string> log, DomainHostOptions? options = null)
     {
-        (_config, _isPaused, _leastLife) = (config, isPaused, leastLife ?? LeastLife);
+        (_config, _registry, _options) = (config, registry, options ?? new());
+        _startsPaused = _options.IsPaused;
         _log = new LogTail(log);
         Folder = registry.Create(config.Name, config.Uuid, out _claim);
         _record = Folder.TryRead()!;
@@ -45,7 +48,8 @@ public sealed class DomainHost : IDisposable
         try
         {
             _machine = NewMachine();
-            _server = new RpcServer(Folder.Socket, _ => new DomainCommands(this), () => _log.Lines);
+            if (_startsPaused) _machine.Pause();
+            _server = new RpcServer(Folder.Socket, rpc => new DomainCommands(this, rpc), () => _log.Last(LogTail.LinesOfAnError));
         }
         catch
         {
@@ -54,43 +58,49 @@ public sealed class DomainHost : IDisposable
             registry.Remove(Folder, _claim);
             throw;
         }
-
-        Registry = registry;
     }
 
     /// <summary>The domain's folder.</summary>
     public DomainFolder Folder { get; }
 
-    private DomainRegistry Registry { get; }
+    /// <summary>What happens to the domain.</summary>
+    internal DomainEvents Events { get; } = new();
+
+    /// <summary>The domain's log.</summary>
+    internal LogTail Log => _log;
+
+    /// <summary>The guest's machine.</summary>
+    /// <exception cref="RpcException">The guest has ended.</exception>
+    internal GuestMachine Machine
+        => Volatile.Read(ref _hasEnded) ? throw new RpcException(RpcErrorCode.WrongState, $"the guest of domain '{_record.Name}' has ended") : _machine;
+
+    /// <summary>The guest's machine, also after the guest's end.</summary>
+    internal GuestMachine MachineAtAnyTime => _machine;
+
+    internal int VcpuCount => _config.Machine.Vcpus;
+
+    internal ulong MemoryBytes => _config.Machine.MemoryBytes;
 
     /// <summary>Runs the guest through all its lives, until the domain is to go.</summary>
     public MachineOutcome Run()
     {
-        while (true)
+        bool isPaused = _startsPaused;
+        Write(record => record with { State = isPaused ? DomainState.Paused : DomainState.Running });
+        Events.Raise(isPaused ? DomainEventKind.Paused : DomainEventKind.Running, isPaused ? "the guest waits to be started" : "the guest starts");
+        MachineOutcome outcome;
+        try
         {
-            MachineOutcome outcome = RunOnce(out TimeSpan life);
-            if (outcome.Dump is not null) _log.Write(outcome.Dump);
-            _log.Write(outcome.Reason);
-            DomainAction action = ActionOf(outcome.End);
-            if (action == DomainAction.Restart && life < _leastLife)
-            {
-                _log.Write($"the guest is not started anew: it lived {life.TotalSeconds:0} s, and less than {_leastLife.TotalSeconds:0} s means that it runs in circles");
-                action = DomainAction.Destroy;
-            }
-
-            if (action != DomainAction.Restart)
-            {
-                Write(_record with { State = DomainState.Ended, Reason = outcome.Reason });
-                if (action == DomainAction.Preserve) WaitForDestroy();
-                return outcome;
-            }
-
-            lock (_gate)
-            {
-                if (_isDestroyed) return outcome;
-                _machine = NewMachine();
-            }
+            outcome = _machine.Run();
         }
+        catch (Exception e) when (e is BootException or HypervisorException or LinuxException)
+        {
+            // The guest could not be started anew.
+            outcome = new MachineOutcome(MachineEnd.Failed, e.Message);
+            _log.Write(e.Message);
+        }
+
+        Finish(outcome);
+        return outcome;
     }
 
     /// <summary>Ends the guest as if its plug were pulled, and the domain with it.</summary>
@@ -99,7 +109,7 @@ public sealed class DomainHost : IDisposable
         lock (_gate)
         {
             _isDestroyed = true;
-            _machine?.Stop(why);
+            _machine.Stop(why);
             Monitor.PulseAll(_gate);
         }
     }
@@ -109,45 +119,60 @@ public sealed class DomainHost : IDisposable
     {
         Destroy("the domain ends");
         _server.Dispose();
-        _machine?.Dispose();
+        _machine.Dispose();
         _loop.Dispose();
-        Registry.Remove(Folder, _claim);
+        _registry.Remove(Folder, _claim);
     }
 
     internal DomainInfo Info
     {
         get
         {
-            lock (_gate)
-            {
-                DomainRecord record = _record;
-                MachineStatistics? statistics = _machine?.Statistics;
-                string state = _machine is null ? "ended" : _isPaused ? "paused" : "running";
-                return new(record.Id, record.Name, record.Uuid, state, statistics?.Cpu ?? "none", _config.Machine.Vcpus, _config.Machine.MemoryBytes,
-                    Environment.CpuUsage.TotalTime.TotalSeconds, statistics?.RunTime.TotalSeconds ?? 0, statistics?.Boots ?? 0);
-            }
+            DomainRecord record;
+            GuestEnd? lastEnd;
+            lock (_gate) (record, lastEnd) = (_record, _lastEnd);
+            MachineStatistics statistics = _machine.Statistics;
+            return new(record.Id, record.Name, record.Uuid, record.State, record.State == DomainState.Ended ? "none" : statistics.Cpu, _config.Machine.Vcpus,
+                _config.Machine.MemoryBytes, _machine.BalloonStatistics?.ActualBytes, statistics.CpuTime.TotalSeconds, _machine.LifeTime.TotalSeconds,
+                statistics.Boots, record.ProcessId, record.Created, lastEnd);
+        }
+    }
+
+    /// <summary>The configuration with the devices as they are now.</summary>
+    internal DomainConfig CurrentConfig
+    {
+        get
+        {
+            DomainRecord record;
+            lock (_gate) record = _record;
+            DeviceConfig[] devices = [.. _machine.Devices.Where(d => !d.IsLeaving).Select(d => d.Config)];
+            return _config with { Name = record.Name, Uuid = record.Uuid, Machine = _config.Machine.WithDevices(devices) };
         }
     }
 
     internal void SetPaused(bool isPaused)
     {
+        GuestMachine machine = Machine;
         lock (_gate)
         {
-            GuestMachine machine = _machine ?? throw new RpcException(RpcErrorCode.WrongState, $"the guest of domain '{_record.Name}' has ended");
+            if (_record.State == (isPaused ? DomainState.Paused : DomainState.Running)) return;
             if (isPaused) machine.Pause();
             else machine.Resume();
-            _isPaused = isPaused;
-            Write(_record with { State = isPaused ? DomainState.Paused : DomainState.Running });
+            Write(record => record with { State = isPaused ? DomainState.Paused : DomainState.Running });
         }
+
+        Events.Raise(isPaused ? DomainEventKind.Paused : DomainEventKind.Running, isPaused ? "the guest is paused" : "the guest goes on");
     }
 
     internal void Rename(string name)
     {
+        if (ConfigValidator.Validate(_config.Machine with { Name = name }).FirstOrDefault(e => e.Path == "name") is { } error)
+            throw new RpcException(RpcErrorCode.InvalidParameters, error.ToString());
         try
         {
             lock (_gate)
             {
-                Registry.Rename(Folder, name);
+                _registry.Rename(Folder, name);
                 _record = _record with { Name = name };
             }
         }
@@ -155,58 +180,28 @@ public sealed class DomainHost : IDisposable
         {
             throw new RpcException(RpcErrorCode.WrongState, e.Message);
         }
-    }
 
-    private MachineOutcome RunOnce(out TimeSpan life)
-    {
-        GuestMachine machine;
-        lock (_gate)
-        {
-            machine = _machine!;
-            if (_isPaused) machine.Pause();
-            Write(_record with { State = _isPaused ? DomainState.Paused : DomainState.Running });
-        }
-
-        MachineOutcome outcome = machine.Run();
-        life = machine.Statistics.RunTime;
-        lock (_gate) _machine = null;
-        machine.Dispose();
-        return outcome;
+        Events.Raise(DomainEventKind.Renamed, $"the domain's name is '{name}'");
     }
 
     private GuestMachine NewMachine()
     {
-        // A reset ends the machine, so that what follows is decided in one place.
-        MachineConfig config = _config.Machine with
-        {
-            OnReboot = RebootPolicy.Exit,
-            Serial = [new SerialConfig(SerialKind.Unix, Folder.Console)],
-        };
-        return new GuestMachine(config, new MachineHost(_loop, _log.Write, () => { }));
+        MachineConfig config = DomainConsoles.Place(_config.Machine, Folder);
+        GuestMachine machine = new(config, new MachineHost(_loop, _log.Write, () => { }) { GoesOn = GoesOn, Trouble = OnTrouble });
+        machine.DeviceAdded += id => Events.Raise(DomainEventKind.DeviceAdded, $"device '{id}' is there", id);
+        machine.DeviceRemoved += id => Events.Raise(DomainEventKind.DeviceRemoved, $"device '{id}' is gone", id);
+        return machine;
     }
 
-    private DomainAction ActionOf(MachineEnd end) => end switch
-    {
-        MachineEnd.Stopped => DomainAction.Destroy,
-        MachineEnd.PowerOff => _config.OnPowerOff,
-        MachineEnd.Reset => _config.OnReboot,
-        _ => _config.OnCrash,
-    };
+    private void OnTrouble(DeviceTrouble trouble)
+        => Events.Raise(trouble.IsStorage ? DomainEventKind.DiskError : DomainEventKind.DeviceFailed, trouble.Message, trouble.Device);
 
-    private void WaitForDestroy()
+    private void Write(Func<DomainRecord, DomainRecord> change)
     {
         lock (_gate)
         {
-            while (!_isDestroyed) Monitor.Wait(_gate);
-        }
-    }
-
-    private void Write(DomainRecord record)
-    {
-        lock (_gate)
-        {
-            _record = record;
-            Folder.Write(record);
+            _record = change(_record);
+            Folder.Write(_record);
         }
     }
 }

@@ -6,4 +6,5 @@ namespace Vmm.Control.Domains;
 [JsonSourceGenerationOptions(WriteIndented = true, UseStringEnumConverter = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(DomainRecord))]
+[JsonSerializable(typeof(DomainConfig))]
 internal sealed partial class DomainJson : JsonSerializerContext;

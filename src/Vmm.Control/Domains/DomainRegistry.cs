@@ -89,8 +89,11 @@ public sealed class DomainRegistry
     }
 
     /// <summary>Gives a domain another name.</summary>
+    /// <param name="folder">The domain.</param>
+    /// <param name="name">Its new name.</param>
+    /// <param name="uuid">A new UUID, too; null to keep it.</param>
     /// <exception cref="DomainException">The name is taken, or the domain is gone.</exception>
-    public void Rename(DomainFolder folder, string name)
+    public void Rename(DomainFolder folder, string name, Guid? uuid = null)
     {
         using LockFile allocation = LockFile.Take(AllocationLock, Patience);
         foreach (DomainFolder other in Living())
@@ -99,7 +102,7 @@ public sealed class DomainRegistry
         }
 
         DomainRecord record = folder.TryRead() ?? throw new DomainException($"domain {folder.Id} is gone");
-        folder.Write(record with { Name = name });
+        folder.Write(record with { Name = name, Uuid = uuid ?? record.Uuid });
     }
 
     /// <summary>Removes a domain of this process.</summary>

@@ -4,18 +4,18 @@ namespace Vmm.Control.Domains;
 /// <param name="write">Takes each line.</param>
 internal sealed class LogTail(Action<string> write)
 {
-    private const int Most = 20;
+    /// <summary>How many lines go with an error.</summary>
+    public const int LinesOfAnError = 20;
+
+    private const int Most = 1000, MostLineLength = 1000;
 
     private readonly Lock _gate = new();
     private readonly Queue<string> _lines = new();
 
     /// <summary>The last lines, the oldest first.</summary>
-    public IReadOnlyList<string> Lines
+    public IReadOnlyList<string> Last(int count)
     {
-        get
-        {
-            lock (_gate) return [.. _lines];
-        }
+        lock (_gate) return [.. _lines.TakeLast(count)];
     }
 
     public void Write(string line)
@@ -23,7 +23,7 @@ internal sealed class LogTail(Action<string> write)
         lock (_gate)
         {
             if (_lines.Count == Most) _lines.Dequeue();
-            _lines.Enqueue(line);
+            _lines.Enqueue(line.Length <= MostLineLength ? line : line[..MostLineLength]);
             write(line);
         }
     }

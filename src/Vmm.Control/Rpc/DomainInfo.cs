@@ -1,14 +1,21 @@
+using Vmm.Control.Domains;
+
 namespace Vmm.Control.Rpc;
 
 /// <summary>What a domain says of itself.</summary>
 /// <param name="Id">Counts up; 0 is the host.</param>
 /// <param name="Name">Its name.</param>
 /// <param name="Uuid">Its UUID.</param>
-/// <param name="State">"running" or "paused".</param>
-/// <param name="Cpu">"kvm" or "software".</param>
+/// <param name="State">What it is doing.</param>
+/// <param name="Cpu">"kvm" or "software"; "none" when there is no guest any more.</param>
 /// <param name="Vcpus">Number of vCPUs.</param>
-/// <param name="MemoryBytes">Guest RAM.</param>
+/// <param name="MemoryBytes">Guest RAM, with what is in the balloon.</param>
+/// <param name="BalloonBytes">What the guest has put into its balloon; null without one.</param>
 /// <param name="CpuSeconds">Processor time of the whole process.</param>
-/// <param name="UptimeSeconds">Machine time: stands still while it is paused.</param>
+/// <param name="UptimeSeconds">Machine time since the guest's last start: stands still while it is paused.</param>
 /// <param name="Boots">How often the guest was started, resets included.</param>
-public sealed record DomainInfo(int Id, string Name, Guid Uuid, string State, string Cpu, int Vcpus, ulong MemoryBytes, double CpuSeconds, double UptimeSeconds, int Boots);
+/// <param name="ProcessId">The domain's process.</param>
+/// <param name="Created">When the domain was made.</param>
+/// <param name="LastEnd">The guest's last end; null when it has had none.</param>
+public sealed record DomainInfo(int Id, string Name, Guid Uuid, DomainState State, string Cpu, int Vcpus, ulong MemoryBytes, ulong? BalloonBytes, double CpuSeconds,
+    double UptimeSeconds, int Boots, int ProcessId, DateTimeOffset Created, GuestEnd? LastEnd);

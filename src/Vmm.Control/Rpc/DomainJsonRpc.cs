@@ -2,6 +2,8 @@ using StreamJsonRpc;
 using StreamJsonRpc.Protocol;
 using Vmm.Core.Hypervisor;
 using Vmm.Host;
+using Vmm.Machine;
+using Vmm.Storage;
 
 namespace Vmm.Control.Rpc;
 
@@ -25,7 +27,8 @@ internal sealed class DomainJsonRpc(IJsonRpcMessageHandler handler, Func<IReadOn
     {
         RpcException e => e.Code,
         ArgumentException => RpcErrorCode.InvalidParameters,
-        HypervisorException or LinuxException => RpcErrorCode.HostRefused,
+        DeviceException => RpcErrorCode.WrongState,
+        HypervisorException or LinuxException or ImageException or IOException or UnauthorizedAccessException => RpcErrorCode.HostRefused,
         _ => RpcErrorCode.InternalError,
     };
 }

@@ -81,7 +81,9 @@ internal sealed class RpcServer : IDisposable
             using NetworkStream stream = new(client, ownsSocket: true);
             FramedMessageHandler handler = new(PipeWriter.Create(stream), PipeReader.Create(stream), RpcJson.NewFormatter());
             using DomainJsonRpc rpc = new(handler, _log);
-            rpc.AddLocalRpcTarget(RpcTargetMetadata.FromShape<IDomainRpc>(), _target(rpc), null);
+            IDomainRpc target = _target(rpc);
+            using IDisposable? ending = target as IDisposable;
+            rpc.AddLocalRpcTarget(RpcTargetMetadata.FromShape<IDomainRpc>(), target, null);
             rpc.StartListening();
             await rpc.Completion.WaitAsync(_end.Token).ConfigureAwait(false);
         }

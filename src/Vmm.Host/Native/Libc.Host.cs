@@ -21,6 +21,12 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "fallocate", SetLastError = true)]
     public static partial int Fallocate(int fd, int mode, nint offset, nint length);
 
+    [LibraryImport(Library, EntryPoint = "sched_getaffinity", SetLastError = true)]
+    public static partial int SchedGetAffinity(int threadId, nuint sizeBytes, ulong* mask);
+
+    [LibraryImport(Library, EntryPoint = "sched_setaffinity", SetLastError = true)]
+    public static partial int SchedSetAffinity(int threadId, nuint sizeBytes, ulong* mask);
+
     // Variadic in C; on x86-64 the arguments go where those of a plain function go.
     [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
     public static partial nint Syscall(nint number, nint first, nint second);

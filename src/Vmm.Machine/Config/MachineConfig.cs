@@ -61,6 +61,19 @@ public sealed record MachineConfig
     [JsonIgnore]
     public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Nets, .. Rngs, .. Vsocks, .. Balloons, .. Shares, .. Pmems, .. Console is null ? [] : (DeviceConfig[])[Console]];
 
+    /// <summary>The same machine with other devices.</summary>
+    public MachineConfig WithDevices(IReadOnlyCollection<DeviceConfig> devices) => this with
+    {
+        Disks = [.. devices.OfType<DiskConfig>()],
+        Nets = [.. devices.OfType<NetConfig>()],
+        Rngs = [.. devices.OfType<RngConfig>()],
+        Vsocks = [.. devices.OfType<VsockConfig>()],
+        Balloons = [.. devices.OfType<BalloonConfig>()],
+        Shares = [.. devices.OfType<ShareConfig>()],
+        Pmems = [.. devices.OfType<PmemConfig>()],
+        Console = devices.OfType<ConsoleConfig>().FirstOrDefault(),
+    };
+
     /// <summary>What follows a reset by the guest.</summary>
     public RebootPolicy OnReboot { get; init; } = RebootPolicy.Restart;
 }

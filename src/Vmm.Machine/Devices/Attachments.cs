@@ -80,10 +80,16 @@ internal sealed class Attachments : IDisposable
     /// <summary>Why a device is refused when all slots are taken.</summary>
     public static DeviceException NoSlot() => new($"all {ConfigValidator.MostDevices} slots of the PCI bus are taken");
 
-    public void Dispose()
+    /// <summary>Takes all devices out. No life of the machine has them any more; memory that they showed stays.</summary>
+    public void ReleaseAll()
     {
         for (int i = _all.Count - 1; i >= 0; i--) _all[i].Attachment.Dispose();
         _all.Clear();
+    }
+
+    public void Dispose()
+    {
+        ReleaseAll();
         _memory.Dispose();
     }
 }

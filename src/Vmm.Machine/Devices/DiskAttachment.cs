@@ -16,6 +16,7 @@ internal sealed class DiskAttachment : IAttachment
     private readonly Action<string> _note;
     private RateLimits _limits;
     private RateLimiter? _limiter;
+    private VirtioBlock? _device;
 
     /// <exception cref="ImageException">The image is not what was said, or cannot be used.</exception>
     /// <exception cref="Host.LinuxException">The file cannot be opened, or is in use.</exception>
@@ -47,8 +48,11 @@ internal sealed class DiskAttachment : IAttachment
         // The buckets fill in the time of one life; the limits outlive it.
         _limiter?.Dispose();
         _limiter = new RateLimiter(board.Clock, _limits);
-        return new VirtioBlock(_image, _options, board.Workers, _limiter);
+        return _device = new VirtioBlock(_image, _options, board.Workers, _limiter);
     }
+
+    /// <summary>The disk as it stands.</summary>
+    public DiskReport Report(DiskConfig config, int slot, bool isLeaving) => new(config, slot, isLeaving, _image.SizeBytes, _limits, _device?.Statistics);
 
     /// <summary>How fast the guest may use it; a change counts at once and for every later life.</summary>
     public RateLimits Limits

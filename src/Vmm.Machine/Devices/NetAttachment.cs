@@ -26,6 +26,8 @@ internal sealed class NetAttachment : IAttachment
     private RateLimits _receiveLimits, _sendLimits;
     private RateLimiter? _receiveLimiter, _sendLimiter;
     private VirtioNet? _device;
+    private readonly string? _interface;
+    private string? _capture;
     private bool _isLinkUp = true;
 
     /// <exception cref="LinuxException">The link, or the file that records it, cannot be had.</exception>
@@ -35,6 +37,7 @@ internal sealed class NetAttachment : IAttachment
         BoundedNotes notes = new(config.Id, host.Note);
         MacAddress mac = config.Mac is not null && MacAddress.TryParse(config.Mac, out MacAddress given) ? given : DefaultMac(machine, config.Id);
         INetBackend link = Open(config, mac, host.Loop, _clock, notes.Write, out ushort mtu);
+        _interface = (link as TapBackend)?.Name;
         _link = new CaptureBackend(link, config.Id, new ThreadWorkers(), notes.Write);
         _options = new VirtioNetOptions
         {
@@ -80,6 +83,7 @@ internal sealed class NetAttachment : IAttachment
         try
         {
             _link.Start(path, snapLength);
+            _capture = path;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -88,7 +92,15 @@ internal sealed class NetAttachment : IAttachment
     }
 
     /// <summary>Ends the recording.</summary>
-    public void StopCapture() => _link.Stop();
+    public void StopCapture()
+    {
+        _link.Stop();
+        _capture = null;
+    }
+
+    /// <summary>The device as it stands.</summary>
+    public NetReport Report(NetConfig config, int slot, bool isLeaving) => new(config, slot, isLeaving, _options.Mac, _options.Mtu == 0 ? null : _options.Mtu,
+        _interface, _isLinkUp && _link.IsLinkUp, _capture, _receiveLimits, _sendLimits, _device?.Statistics);
 
     /// <summary>Puts the guest's cable in or takes it out.</summary>
     public void SetLink(bool up)

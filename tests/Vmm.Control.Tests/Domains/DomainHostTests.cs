@@ -15,7 +15,7 @@ public class DomainHostTests
 
         DomainInfo info = await client.Domain.GetInfoAsync(default);
 
-        Assert.Equal((1, "tiny", "running", "software", 1, 16UL << 20), (info.Id, info.Name, info.State, info.Cpu, info.Vcpus, info.MemoryBytes));
+        Assert.Equal((1, "tiny", DomainState.Running, "software", 1, 16UL << 20), (info.Id, info.Name, info.State, info.Cpu, info.Vcpus, info.MemoryBytes));
     }
 
     [Fact]
@@ -30,8 +30,8 @@ public class DomainHostTests
         DomainInfo after = await client.Domain.GetInfoAsync(default);
         await client.Domain.UnpauseAsync(default);
 
-        Assert.Equal(("paused", before.UptimeSeconds), (after.State, after.UptimeSeconds));
-        Assert.Equal("running", (await client.Domain.GetInfoAsync(default)).State);
+        Assert.Equal((DomainState.Paused, before.UptimeSeconds), (after.State, after.UptimeSeconds));
+        Assert.Equal(DomainState.Running, (await client.Domain.GetInfoAsync(default)).State);
     }
 
     [Fact]
@@ -71,7 +71,7 @@ public class DomainHostTests
     [Fact]
     public void Run_GuestThatResetsAfterItsLeastLife_IsStartedAnew()
     {
-        using RunningDomain domain = new(RunningDomain.Reset, leastLife: TimeSpan.Zero);
+        using RunningDomain domain = new(RunningDomain.Reset, options: new() { LeastLife = TimeSpan.Zero });
 
         Assert.True(SpinWait.SpinUntil(() => domain.Log.Count(line => line == "the guest reset the machine") >= 3, TimeSpan.FromSeconds(60)));
     }
@@ -83,7 +83,7 @@ public class DomainHostTests
         using DomainClient client = new(domain.Host.Folder);
         Assert.True(SpinWait.SpinUntil(() => domain.Host.Folder.TryRead()?.State == DomainState.Ended, TimeSpan.FromSeconds(60)));
 
-        Assert.Equal("ended", (await client.Domain.GetInfoAsync(default)).State);
+        Assert.Equal(DomainState.Ended, (await client.Domain.GetInfoAsync(default)).State);
         StreamJsonRpc.RemoteInvocationException e = await Assert.ThrowsAsync<StreamJsonRpc.RemoteInvocationException>(() => client.Domain.PauseAsync(default));
         Assert.Equal((int)RpcErrorCode.WrongState, e.ErrorCode);
         await client.Domain.DestroyAsync(default);

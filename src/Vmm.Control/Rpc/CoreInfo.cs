@@ -1,0 +1,7 @@
+namespace Vmm.Control.Rpc;
+
+/// <summary>A core file that was written.</summary>
+/// <param name="Path">Where it is.</param>
+/// <param name="SizeBytes">Its length.</param>
+/// <param name="WrittenBytes">What was written; the rest are holes.</param>
+public sealed record CoreInfo(string Path, ulong SizeBytes, ulong WrittenBytes);

@@ -1,0 +1,19 @@
+using Vmm.Devices.Virtio.Block;
+using Vmm.Machine.Config;
+
+namespace Vmm.Control.Rpc;
+
+/// <summary>A disk of a domain.</summary>
+/// <param name="Id">By which it is spoken of.</param>
+/// <param name="Slot">Its place on the bus.</param>
+/// <param name="Path">The image; null where another process has it.</param>
+/// <param name="Format">The image's format.</param>
+/// <param name="SizeBytes">What the guest sees.</param>
+/// <param name="IsReadOnly">The guest cannot write.</param>
+/// <param name="IsSnapshot">What the guest writes is thrown away at the end.</param>
+/// <param name="Cache">Where writes may wait.</param>
+/// <param name="Limits">How fast the guest may use it; null: without a limit.</param>
+/// <param name="Statistics">What it has done since the guest's last start; null where that is not known.</param>
+/// <param name="IsLeaving">The guest is asked to let it go and has not done so yet.</param>
+public sealed record DiskEntry(string Id, int Slot, string? Path, string? Format, ulong SizeBytes, bool IsReadOnly, bool IsSnapshot, DiskCache Cache, LimitSettings? Limits,
+    VirtioBlockStatistics? Statistics, bool IsLeaving);

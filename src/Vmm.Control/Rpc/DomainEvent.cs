@@ -1,0 +1,11 @@
+namespace Vmm.Control.Rpc;
+
+/// <summary>Something that happened to a domain.</summary>
+/// <param name="Sequence">Counts up by one from event to event of a domain.</param>
+/// <param name="Time">When.</param>
+/// <param name="Kind">What.</param>
+/// <param name="Message">One line for people.</param>
+/// <param name="Device">The device, where it is about one.</param>
+/// <param name="End">The guest's end, where it is about that.</param>
+/// <param name="Lost">How many events this client lost just before this one because it did not read.</param>
+public sealed record DomainEvent(long Sequence, DateTimeOffset Time, DomainEventKind Kind, string Message, string? Device = null, GuestEnd? End = null, long Lost = 0);

@@ -1,0 +1,35 @@
+namespace Vmm.Control.Rpc;
+
+/// <summary>What happened to a domain.</summary>
+public enum DomainEventKind
+{
+    /// <summary>The guest runs: for the first time, or after a pause.</summary>
+    Running,
+
+    /// <summary>The guest stands still.</summary>
+    Paused,
+
+    /// <summary>The guest was reset and starts anew.</summary>
+    Reset,
+
+    /// <summary>The guest says that it has panicked.</summary>
+    Panicked,
+
+    /// <summary>The guest has ended; what follows is said.</summary>
+    Ended,
+
+    /// <summary>The domain has another name.</summary>
+    Renamed,
+
+    /// <summary>A device was added.</summary>
+    DeviceAdded,
+
+    /// <summary>A device is gone.</summary>
+    DeviceRemoved,
+
+    /// <summary>A device does not work any more: its driver or its host end broke.</summary>
+    DeviceFailed,
+
+    /// <summary>A disk's image could not be read or written.</summary>
+    DiskError,
+}

@@ -1,0 +1,7 @@
+namespace Vmm.Machine;
+
+/// <summary>A device fails its guest.</summary>
+/// <param name="Device">The device's id.</param>
+/// <param name="IsStorage">A disk's image could not be read or written; else the device itself is broken.</param>
+/// <param name="Message">One line for people.</param>
+public sealed record DeviceTrouble(string Device, bool IsStorage, string Message);

@@ -1,0 +1,14 @@
+using Vmm.Core.Time;
+using Vmm.Devices.Virtio.Block;
+using Vmm.Machine.Config;
+
+namespace Vmm.Machine;
+
+/// <summary>A disk of a machine as it stands.</summary>
+/// <param name="Config">As it was asked for.</param>
+/// <param name="Slot">Its device number on PCI bus 0.</param>
+/// <param name="IsLeaving">The guest is asked to let it go and has not done so yet.</param>
+/// <param name="SizeBytes">What the guest sees.</param>
+/// <param name="Limits">How fast the guest may use it.</param>
+/// <param name="Statistics">What it has done in this life of the machine; null before its first.</param>
+public sealed record DiskReport(DiskConfig Config, int Slot, bool IsLeaving, ulong SizeBytes, RateLimits Limits, VirtioBlockStatistics? Statistics);
