@@ -54,7 +54,7 @@ internal static class DomainProcess
         if (keepsEnded) config = config with { OnPowerOff = DomainAction.Preserve, OnReboot = DomainAction.Preserve, OnCrash = DomainAction.Preserve };
 
         using DomainLog log = new();
-        using DomainHost host = new(config, DomainVerb.Registry(), log.Write, isPaused);
+        using DomainHost host = new(config, DomainVerb.Registry(), log.Write, new DomainHostOptions { IsPaused = isPaused });
         using Signals signals = new(host.Destroy);
         if (inBackground)
         {

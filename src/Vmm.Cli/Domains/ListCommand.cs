@@ -36,11 +36,11 @@ internal static class ListCommand
     });
 
     /// <summary>The six letters of a domain's state: running, blocked, paused, shut down, why, dying.</summary>
-    public static string Letters(DomainStatus domain) => (domain.Info?.State ?? Recorded(domain.Record.State)) switch
+    public static string Letters(DomainStatus domain) => (domain.Info?.State ?? domain.Record.State) switch
     {
-        "running" => "r-----",
-        "paused" => "--p---",
-        "ended" => "---s--",
+        DomainState.Running => "r-----",
+        DomainState.Paused => "--p---",
+        DomainState.Ended => "---s--",
         _ => "------",
     };
 
@@ -100,7 +100,7 @@ internal static class ListCommand
         json.WriteNumber("domid", domain.Folder.Id);
         json.WriteString("name", domain.Name);
         json.WriteString("uuid", domain.Record.Uuid);
-        json.WriteString("state", domain.Info?.State ?? Recorded(domain.Record.State));
+        json.WriteString("state", Recorded(domain.Info?.State ?? domain.Record.State));
         if (domain.Record.Reason is { } reason) json.WriteString("reason", reason);
         json.WriteString("created", domain.Record.Created);
         json.WriteNumber("processId", domain.Record.ProcessId);
