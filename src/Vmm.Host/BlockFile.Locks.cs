@@ -14,10 +14,10 @@ public sealed unsafe partial class BlockFile
     private const int PermissionWrite = 1;
     private const int PermissionResize = 3;
 
-    // A process that was killed holds its files until the kernel has ended its io_uring, which comes a moment later.
+    // A process that was killed holds its files until the kernel has ended its io_uring, which on a busy host comes half a second later.
     private static bool TryLockFor(LinuxFile file, bool readOnly)
     {
-        const int Tries = 10, PauseMs = 20;
+        const int Tries = 50, PauseMs = 20;
         for (int i = 0; i < Tries; i++)
         {
             if (i != 0) Thread.Sleep(PauseMs);

@@ -118,6 +118,7 @@ public sealed class PackedQueueTests : IDisposable
 
             _queue.Push(chains, [4u, 5u, 0u]);
             Assert.Equal([4u, 5u, 0u], Enumerable.Range(0, 3).Select(_ => _driver.Take()!.Value.Length));
+            _queue.Signal();
             Assert.True(_queue.IsIdle);
         }
     }
@@ -133,6 +134,7 @@ public sealed class PackedQueueTests : IDisposable
             Assert.True(_queue.TryPop(_chain) && _queue.TryPop(other));
             _queue.Return(other);
             _queue.Return(_chain);
+            _queue.Signal();
             Assert.True(_queue.IsIdle);
             for (uint i = 1; i < 3; i++)
             {
@@ -335,6 +337,7 @@ public sealed class PackedQueueTests : IDisposable
         _queue.Hold(true);
         Assert.False(_queue.TryPop(_queue.NewChain()));
         _queue.Push(_chain, 0);
+        _queue.Signal();
         Assert.True(_queue.IsIdle);
         Assert.NotNull(_driver.Take());
         _queue.Hold(false);

@@ -1,4 +1,5 @@
 using Vmm.Core.Memory;
+using Vmm.Core.State;
 using Vmm.Devices.Virtio.Queue;
 using Vmm.TestKit;
 
@@ -49,6 +50,37 @@ public sealed class VirtQueueTests : IDisposable
     }
 
     [Fact]
+    public void IsIdle_DriverNotYetTold_FalseUntilTheInterruptIsDone()
+    {
+        bool? isIdleMeanwhile = null;
+        VirtQueue? queue = null;
+        queue = new VirtQueue(0, 16, _test.Memory, _ => isIdleMeanwhile = queue!.IsIdle, (_, problem) => _problems.Add(problem));
+        VirtChain chain = queue.NewChain();
+        queue.Start(Setup, 0);
+        Describe(0, Buffer, 16, Write, 0);
+        Offer(0);
+        Assert.True(queue.TryPop(chain));
+        queue.Push(chain, 0);
+        Assert.False(queue.IsIdle);
+        Assert.Throws<StateException>(() => queue.Save(Setup));
+        queue.Signal();
+        Assert.False(isIdleMeanwhile);
+        Assert.True(queue.IsIdle);
+    }
+
+    [Fact]
+    public void IsIdle_QueueStoppedBeforeTheDriverWasTold_True()
+    {
+        Start();
+        Describe(0, Buffer, 16, Write, 0);
+        Offer(0);
+        Assert.True(_queue.TryPop(_chain));
+        _queue.Push(_chain, 0);
+        _queue.Stop();
+        Assert.True(_queue.IsIdle);
+    }
+
+    [Fact]
     public void Push_Several_SeenAtOnceInTheirOrder()
     {
         Start();
@@ -63,6 +95,7 @@ public sealed class VirtQueueTests : IDisposable
         _queue.Push(chains, [7, 8, 9]);
         Assert.Equal(3, Get(Used + 2));
         Assert.Equal([0u, 7u, 1u, 8u, 2u, 9u], Enumerable.Range(0, 6).Select(i => Get32(Used + 4 + 4 * (ulong)i)));
+        _queue.Signal();
         Assert.True(_queue.IsIdle);
     }
 
@@ -291,8 +324,9 @@ public sealed class VirtQueueTests : IDisposable
         }
     }
 
-    private void Start(ulong features = 0)
-        => _queue.Start(new VirtQueueSetup { Size = Size, Descriptors = Table, Available = Available, Used = Used }, features);
+    private static VirtQueueSetup Setup => new() { Size = Size, Descriptors = Table, Available = Available, Used = Used };
+
+    private void Start(ulong features = 0) => _queue.Start(Setup, features);
 
     private void Describe(ushort slot, ulong address, uint length, ushort flags, ushort next, ulong table = Table)
     {

@@ -24,6 +24,10 @@ public sealed class VirtQueue
     private uint _generation;
     private int _inFlight;
 
+    // Something was pushed since the last signal; signals that are on their way.
+    private bool _isUntold;
+    private int _signalling;
+
     /// <param name="index">The queue's number.</param>
     /// <param name="maxSize">The largest size, a power of two.</param>
     /// <param name="memory">Guest memory.</param>
@@ -49,8 +53,10 @@ public sealed class VirtQueue
     /// <summary>The ring broke the rules.</summary>
     public bool IsBroken { get; private set; }
 
-    /// <summary>No chain is out.</summary>
-    public bool IsIdle => Volatile.Read(ref _inFlight) == 0;
+    /// <summary>No chain is out, and the driver has been told of all that were given back.</summary>
+    public bool IsIdle
+        // In the order in which a request passes them.
+        => Volatile.Read(ref _inFlight) == 0 && !Volatile.Read(ref _isUntold) && Volatile.Read(ref _signalling) == 0;
 
     /// <summary>Room for a chain of this queue, to be used again and again.</summary>
     public VirtChain NewChain() => new(_memory, MaxSize);
@@ -80,14 +86,19 @@ public sealed class VirtQueue
         return false;
     }
 
-    /// <summary>Gives a chain back to the driver, without telling it; <see cref="Signal"/> does. A chain of an earlier life is dropped.</summary>
+    /// <summary>Gives a chain back to the driver, without telling it; <see cref="Signal"/> does, and must follow. A chain of an earlier life is dropped.</summary>
     /// <param name="chain">As popped; it can be used again afterwards.</param>
     /// <param name="writtenBytes">Bytes of the writable part that hold data now, from its start.</param>
     public void Push(VirtChain chain, uint writtenBytes)
     {
         lock (_gate)
         {
-            if (chain.Generation == _generation && _isRunning && !IsBroken) _ring.Use(chain, writtenBytes);
+            if (chain.Generation == _generation && _isRunning && !IsBroken)
+            {
+                _ring.Use(chain, writtenBytes);
+                Volatile.Write(ref _isUntold, true);
+            }
+
             chain.Generation = 0;
             // Last, so that who sees the queue idle sees its memory at rest.
             Volatile.Write(ref _inFlight, _inFlight - 1);
@@ -113,7 +124,12 @@ public sealed class VirtQueue
                 chains[i].Generation = 0;
             }
 
-            if (isAny) _ring.Publish();
+            if (isAny)
+            {
+                _ring.Publish();
+                Volatile.Write(ref _isUntold, true);
+            }
+
             Volatile.Write(ref _inFlight, _inFlight - chains.Length);
         }
     }
@@ -134,10 +150,14 @@ public sealed class VirtQueue
     {
         lock (_gate)
         {
-            if (!_isRunning || IsBroken || !_ring.WantsInterrupt()) return;
+            bool isWanted = _isRunning && !IsBroken && _ring.WantsInterrupt();
+            if (isWanted) Interlocked.Increment(ref _signalling);
+            Volatile.Write(ref _isUntold, false);
+            if (!isWanted) return;
         }
 
         _signal(this);
+        Interlocked.Decrement(ref _signalling);
     }
 
     /// <summary>Latches the queue because a request makes no sense.</summary>
@@ -167,6 +187,7 @@ public sealed class VirtQueue
         {
             _generation++;
             _isRunning = IsBroken = false;
+            Volatile.Write(ref _isUntold, false);
         }
     }
 
@@ -176,12 +197,12 @@ public sealed class VirtQueue
         lock (_gate) _isHeld = isHeld;
     }
 
-    /// <exception cref="StateException">A chain is out.</exception>
+    /// <exception cref="StateException">It is not idle.</exception>
     internal VirtQueueState Save(in VirtQueueSetup setup)
     {
         lock (_gate)
         {
-            if (_inFlight != 0) throw new StateException($"queue {Index}: {_inFlight} requests are under way");
+            if (!IsIdle) throw new StateException($"queue {Index}: {_inFlight} requests are under way, or word of their end");
             // A broken queue goes nowhere any more, and may be nowhere.
             VirtRingPosition position = _isRunning && !IsBroken ? _ring.Position : default;
             return new()
