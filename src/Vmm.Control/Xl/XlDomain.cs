@@ -6,11 +6,15 @@ using Vmm.Machine.Config;
 namespace Vmm.Control.Xl;
 
 /// <summary>Makes a domain of a configuration: every key is used, or refused, or named as one without effect.</summary>
-public sealed class XlDomain
+public sealed partial class XlDomain
 {
     private const ulong BytesPerMegabyte = 1 << 20;
     private const long MostMegabytes = 1L << 40;
+    private const string BalloonId = "balloon";
+    private const int MostWarnings = 200;
 
+    // Where a device of the machine stands in the file: "disk[0]".
+    private readonly Dictionary<string, XlPosition> _places = new(StringComparer.Ordinal);
     private readonly XlDocument _document;
     private readonly string _file;
     private readonly List<XlError> _errors = [];
@@ -37,6 +41,8 @@ public sealed class XlDomain
         CheckType();
         string name = Text("name") ?? "";
         if (name.Length == 0) Fail("name", "a name is needed: name = \"vm000\"");
+        (ulong memory, ulong balloon) = Memory();
+        ImmutableArray<DiskConfig> disks = Disks();
         DomainConfig config = new()
         {
             Name = name,
@@ -48,15 +54,22 @@ public sealed class XlDomain
             {
                 Name = name,
                 Vcpus = (int)Math.Clamp(Number("vcpus") ?? 1, int.MinValue, int.MaxValue),
-                MemoryBytes = Number("memory") is { } megabytes ? (ulong)Math.Clamp(megabytes, 0, MostMegabytes) * BytesPerMegabyte : MachineConfig.DefaultMemoryBytes,
+                Accel = Choice("vmm_accel", ("auto", Accelerator.Auto), ("kvm", Accelerator.Kvm), ("software", Accelerator.Software)),
+                Cpu = Text("vmm_cpu"),
+                MemoryBytes = memory,
                 Boot = Boot(),
-                Disks = [.. Disks()],
+                Serial = Serial(),
+                Disks = disks,
+                Nets = Vifs(name),
+                Shares = Shares(),
+                Balloons = [new BalloonConfig { Id = BalloonId, TargetBytes = balloon }],
             },
         };
+        WarnOfNames(config.Machine.Boot.CommandLine, disks);
         foreach (ConfigError error in ConfigValidator.Validate(config.Machine))
         {
             // What is missing or cannot be read has its error already.
-            if (error.Path is not ("kernel" or "name") || _errors.Count == 0) Fail(KeyOf(error.Path), $"{error.Path}: {error.Why}");
+            if (error.Path is not ("kernel" or "name") || _errors.Count == 0) Fail(KeyOf(error.Path), PlaceOf(error.Path), $"{error.Path}: {error.Why}");
         }
 
         return config;
@@ -65,10 +78,20 @@ public sealed class XlDomain
     private void Judge(XlSetting setting)
     {
         XlKey? key = XlKeys.Find(setting.Key);
-        if (key is null) Warn(setting, $"there is no key '{setting.Key}'; did you mean '{Spelling.Nearest(setting.Key, XlKeys.All.Select(k => k.Name))}'?");
+        if (key is null && _warnings.Count < MostWarnings) Warn(setting, $"there is no key '{setting.Key}'; did you mean '{Spelling.Nearest(setting.Key, XlKeys.All.Select(k => k.Name))}'?");
+        else if (key is null) return;
+        else if (IsPointer(setting)) Warn(setting, $"'{key.Name}' has no effect: there is no display");
         else if (key.Use == XlKeyUse.NoEffect) Warn(setting, $"'{key.Name}' has no effect: {key.Why}");
         else if (key.Use == XlKeyUse.Refused && setting.Value is not (XlList { Items.IsEmpty: true } or XlText { Value: "" } or XlNumber { Value: 0 }))
             _errors.Add(new(setting.File, setting.Position, $"'{key.Name}' is refused: {key.Why}"));
+    }
+
+    // Nearly every file of an HVM guest asks for a tablet, which serves a display and nothing else.
+    private static bool IsPointer(XlSetting setting)
+    {
+        if (setting.Key != "usbdevice") return false;
+        IEnumerable<XlValue> values = setting.Value is XlList list ? list.Items : [setting.Value];
+        return values.Any() && values.All(v => v is XlText { Value: "tablet" or "mouse" or "keyboard" });
     }
 
     private void CheckType()
@@ -79,6 +102,18 @@ public sealed class XlDomain
         else if (builder is not (null or "hvm" or "generic")) Fail("builder", $"'{builder}' is none of hvm, generic");
     }
 
+    /// <summary>The guest has the most that it may ever have, and a balloon that takes what it shall not have now.</summary>
+    private (ulong Bytes, ulong Balloon) Memory()
+    {
+        ulong least = Number("memory") is { } megabytes ? Bytes(megabytes) : MachineConfig.DefaultMemoryBytes;
+        if (Number("maxmem") is not { } most) return (least, 0);
+        if (Bytes(most) >= least) return (Bytes(most), Bytes(most) - least);
+        Fail("maxmem", $"maxmem {most} is less than memory, {least / BytesPerMegabyte}");
+        return (least, 0);
+    }
+
+    private static ulong Bytes(long megabytes) => (ulong)Math.Clamp(megabytes, 0, MostMegabytes) * BytesPerMegabyte;
+
     private BootConfig Boot()
     {
         string? kernel = Text("kernel");
@@ -87,42 +122,6 @@ public sealed class XlDomain
         string? commandLine = Text("cmdline") ?? (Text("root") is { } root ? $"root={root} {Text("extra")}".TrimEnd() : Text("extra"));
         return new BootConfig { Kernel = kernel ?? "", Initrd = Text("ramdisk"), CommandLine = commandLine ?? BootConfig.DefaultCommandLine };
     }
-
-    private IEnumerable<DiskConfig> Disks()
-    {
-        List<(XlDiskSpec Spec, DiskConfig Disk)> disks = [];
-        HashSet<int> places = [];
-        foreach (XlValue item in Items("disk"))
-        {
-            if (item is not XlText text)
-            {
-                Fail("disk", item.Position, $"an entry is a text, not {item.Kind}");
-                continue;
-            }
-
-            XlDiskSpec? spec = XlDiskParser.Parse(text.Value, out string? error);
-            error ??= spec switch
-            {
-                { IsCdrom: true } => "there are no CD drives yet",
-                { Script: not null } => "hook scripts of disks are not there yet",
-                { Backend: not (null or "0" or "Domain-0") } => "disks are served by Domain-0 only",
-                _ when !places.Add(spec!.Device.Number) => $"'{spec.Device.Name}' is another disk's place",
-                _ => null,
-            };
-            if (error is not null) Fail("disk", item.Position, error);
-            else disks.Add((spec!, DiskOf(spec!)));
-        }
-
-        return disks.OrderBy(d => d.Spec.Device.Number).Select(d => d.Disk);
-    }
-
-    private static DiskConfig DiskOf(XlDiskSpec spec) => new()
-    {
-        Id = spec.Device.Name,
-        Path = spec.Target ?? "",
-        Format = spec.Format == "vhd" ? "vpc" : spec.Format,
-        ReadOnly = spec.IsReadOnly,
-    };
 
     private Guid Uuid()
     {
@@ -152,62 +151,4 @@ public sealed class XlDomain
                 return otherwise;
         }
     }
-
-    private string? Text(string key)
-    {
-        switch (_document.Find(key)?.Value)
-        {
-            case null or XlText { Value: "" }:
-                return null;
-            case XlText text:
-                return text.Value;
-            case XlValue other:
-                Fail(key, other.Position, $"'{key}' is a text in quotes, not {other.Kind}");
-                return null;
-        }
-    }
-
-    private long? Number(string key)
-    {
-        switch (_document.Find(key)?.Value)
-        {
-            case null:
-                return null;
-            case XlNumber number:
-                return number.Value;
-            // xm's files hold numbers in quotes, too.
-            case XlText text when long.TryParse(text.Value, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out long value):
-                return value;
-            case XlValue other:
-                Fail(key, other.Position, $"'{key}' is a number, not {other.Kind}");
-                return null;
-        }
-    }
-
-    private ImmutableArray<XlValue> Items(string key)
-    {
-        switch (_document.Find(key)?.Value)
-        {
-            case null:
-                return [];
-            case XlList list:
-                return list.Items;
-            case XlValue other:
-                Fail(key, other.Position, $"'{key}' is a list, not {other.Kind}");
-                return [];
-        }
-    }
-
-    private static string KeyOf(string path) => path.Split('[', '.')[0] switch { "vcpus" => "vcpus", "memory" => "memory", "disk" => "disk", _ => "kernel" };
-
-    private void Fail(string key, string why) => Fail(key, null, why);
-
-    private void Fail(string key, XlPosition? position, string why)
-    {
-        XlSetting? setting = _document.Find(key);
-        XlError error = new(setting?.File ?? _file, position ?? setting?.Value.Position ?? new(1, 1), why);
-        if (!_errors.Contains(error)) _errors.Add(error);
-    }
-
-    private void Warn(XlSetting setting, string why) => _warnings.Add(new(setting.File, setting.Position, why));
 }

@@ -13,7 +13,7 @@ internal sealed class XlLexer(string file, string source, List<XlError> errors)
     private int _lineStart;
     private int _depth;
 
-    private XlPosition Here => new(_line, _at - _lineStart + 1);
+    private XlPosition Here => new(_line, _at - _lineStart + 1, file);
 
     private char Current => Peek(0);
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text;
 
 namespace Vmm.Control.Xl;
 
@@ -12,11 +13,15 @@ internal sealed class XlParser
     private const int MostErrors = 20;
     private const int DeepestList = 16;
 
+    // Each one copies what was there before.
+    private const int MostAdditions = 1000;
+
     private readonly string _file;
     private readonly List<XlError> _errors = [];
     private readonly XlLexer _lexer;
     private readonly Dictionary<string, XlSetting> _settings;
     private XlToken _token;
+    private int _additions;
 
     private XlParser(string file, string source, Dictionary<string, XlSetting> settings)
     {
@@ -94,9 +99,7 @@ internal sealed class XlParser
             case XlTokenKind.Text:
                 Advance();
                 // Texts side by side are one, as in Python.
-                string text = token.Text;
-                for (; _token.Kind == XlTokenKind.Text; Advance()) text += _token.Text;
-                return new XlText(text, token.Position);
+                return new XlText(Joined(token.Text), token.Position);
             case XlTokenKind.OpenList when depth == DeepestList:
                 return Fail($"lists stand more than {DeepestList} deep in each other");
             case XlTokenKind.OpenList:
@@ -112,6 +115,14 @@ internal sealed class XlParser
             default:
                 return Fail($"a value is expected, not {token}");
         }
+    }
+
+    private string Joined(string first)
+    {
+        if (_token.Kind != XlTokenKind.Text) return first;
+        StringBuilder text = new(first);
+        for (; _token.Kind == XlTokenKind.Text; Advance()) text.Append(_token.Text);
+        return text.ToString();
     }
 
     private XlValue? List(XlToken open, int depth)
@@ -144,6 +155,12 @@ internal sealed class XlParser
 
     private XlValue Add(XlValue left, XlValue right, XlPosition at)
     {
+        if (++_additions > MostAdditions)
+        {
+            if (_additions == MostAdditions + 1) _errors.Add(new(_file, at, $"more than {MostAdditions} additions are no configuration"));
+            return left;
+        }
+
         switch (left, right)
         {
             case (XlText a, XlText b):

@@ -50,7 +50,7 @@ public class XlDomainTests
     [InlineData(Least + "disk='/a,raw,xvda'", "x.cfg:3:6: 'disk' is a list, not a text")]
     [InlineData(Least + "disk=[1]", "x.cfg:3:7: an entry is a text, not a number")]
     [InlineData(Least + "disk=['/a,raw,zzz']", "x.cfg:3:7: 'zzz' is no vdev")]
-    [InlineData(Least + "disk=['/a,qed,xvda']", "x.cfg:3:6: disk[0].format: the image format 'qed' is not supported")]
+    [InlineData(Least + "disk=['/a,qed,xvda']", "x.cfg:3:7: disk[0].format: the image format 'qed' is not supported")]
     [InlineData(Least + "disk=['/a,raw,xvda','/b,raw,xvda']", "x.cfg:3:21: 'xvda' is another disk's place")]
     [InlineData(Least + "disk=['/a,raw,hdc,cdrom']", "x.cfg:3:7: there are no CD drives yet")]
     [InlineData(Least + "pci=['01:00.0']", "x.cfg:3:1: 'pci' is refused: no such device can be given to a guest")]
@@ -81,6 +81,35 @@ public class XlDomainTests
     {
         Assert.NotNull(Build(text, out string errors, out _));
         Assert.Equal("", errors);
+    }
+
+    [Fact]
+    public void Build_BadEntryFromTheCommandLine_IsToldWithItsPlaceThere()
+    {
+        XlDocument document = new();
+        document.Read("x.cfg", Least + "disk=['/a,raw,xvda']");
+        document.Read("command line", "disk+=['/b,raw,zzz']");
+
+        XlDomain.Build(document, "x.cfg", out IReadOnlyList<XlError> errors, out _);
+
+        Assert.StartsWith("command line:1:8: 'zzz' is no vdev", Assert.Single(errors).ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("extra='a'", "\nextra+='a'", 5000)]
+    [InlineData("disk=[]", "+['x']", 5000)]
+    [InlineData("x='a'", " 'a'", 60_000)]
+    [InlineData("vif=[", "'',", 80_000)]
+    [InlineData("a=1", "\nab{0}=1", 25_000)]
+    public void Build_EndlessFile_TakesNoTime(string first, string more, int count)
+    {
+        XlDocument document = new();
+        System.Diagnostics.Stopwatch watch = System.Diagnostics.Stopwatch.StartNew();
+
+        document.Read("x.cfg", Least + first + string.Concat(Enumerable.Range(0, count).Select(i => string.Format(System.Globalization.CultureInfo.InvariantCulture, more, i))));
+        XlDomain.Build(document, "x.cfg", out _, out _);
+
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"{watch.Elapsed}");
     }
 
     [Fact]
