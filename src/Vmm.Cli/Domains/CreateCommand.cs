@@ -53,24 +53,25 @@ internal static class CreateCommand
         if (config is null) return (int)ExitCode.BadArguments;
         if (wishes.DryRun)
         {
-            output.WriteLine(DomainConfigJson.Format(config));
+            output.WriteLine(JsonText.Of(json => config.ToJson().WriteTo(json)));
             return (int)ExitCode.Ok;
         }
 
-        return wishes.Foreground ? RunInForeground(file, wishes) : Start(file, wishes, config.Name);
+        if (wishes.KeepsEnded) config = config with { OnPowerOff = DomainAction.Preserve, OnReboot = DomainAction.Preserve, OnCrash = DomainAction.Preserve };
+        return wishes.Foreground ? RunInForeground(config, wishes) : Start(config, wishes);
     }
 
-    private static int Start(DomainFile file, Wishes wishes, string name)
+    private static int Start(DomainConfig config, Wishes wishes)
     {
-        if (DomainProcess.Start(file, wishes.Paused, wishes.KeepsEnded, out int exitCode) is not { } id) return exitCode;
-        if (!wishes.Quiet) StandardError.Note($"domain '{name}' is there, with id {id}");
+        if (DomainProcess.Start(config, wishes.Paused, out int exitCode) is not { } id) return exitCode;
+        if (!wishes.Quiet) StandardError.Note($"domain '{config.Name}' is there, with id {id}");
         return wishes.Console ? ConsoleClient.Run(DomainVerb.Find(id.ToString(CultureInfo.InvariantCulture)), port: 0, ConsoleClient.CtrlBracket) : exitCode;
     }
 
-    private static int RunInForeground(DomainFile file, Wishes wishes)
+    private static int RunInForeground(DomainConfig config, Wishes wishes)
     {
         Thread? client = null;
-        int code = DomainProcess.Run(file, wishes.Paused, wishes.KeepsEnded, inBackground: false, folder =>
+        int code = DomainProcess.Run(config, wishes.Paused, inBackground: false, folder =>
         {
             if (!wishes.Quiet) StandardError.Note($"domain '{DomainVerb.NameOf(folder)}' is there, with id {folder.Id}");
             if (!wishes.Console) return;

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using Vmm.Control.Domains;
-using Vmm.Control.Xl;
 using Vmm.Host;
 using Vmm.Host.Processes;
 using Vmm.Machine;
@@ -20,14 +19,11 @@ internal static class DomainProcess
 
     /// <summary>Starts a domain in the background and waits until it is up.</summary>
     /// <returns>The domain's id; null when it could not be started, which it has said.</returns>
-    public static int? Start(DomainFile file, bool isPaused, bool keepsEnded, out int exitCode)
+    public static int? Start(DomainConfig config, bool isPaused, out int exitCode)
     {
         List<string> arguments = ["vmm", DomainHostCommand.Name];
         if (isPaused) arguments.Add(DomainHostCommand.PausedOption);
-        if (keepsEnded) arguments.Add(DomainHostCommand.KeepOption);
-        // What follows are values, whatever they look like.
-        arguments.AddRange(["--", file.Name, .. file.Additions]);
-        using DetachedProcess process = DetachedProcess.Start(Self, arguments, Encoding.UTF8.GetBytes(file.Text));
+        using DetachedProcess process = DetachedProcess.Start(Self, arguments, Encoding.UTF8.GetBytes(config.ToJson().GetRawText()));
         if (TryReadId(process.Output, out int id))
         {
             exitCode = (int)ExitCode.Ok;
@@ -40,21 +36,15 @@ internal static class DomainProcess
     }
 
     /// <summary>Is the domain, until it ends.</summary>
-    /// <param name="file">Its configuration.</param>
+    /// <param name="config">The domain.</param>
     /// <param name="isPaused">The guest waits for <c>unpause</c>.</param>
-    /// <param name="keepsEnded">Nothing follows an end but that the domain stays.</param>
     /// <param name="inBackground">Another process waits to hear that it is up; the terminal is that one's.</param>
     /// <param name="isUp">Called with the folder when it is up, in the foreground.</param>
     /// <returns>The exit code.</returns>
-    public static int Run(DomainFile file, bool isPaused, bool keepsEnded, bool inBackground, Action<DomainFolder>? isUp = null)
+    public static int Run(DomainConfig config, bool isPaused, bool inBackground, Action<DomainFolder>? isUp = null)
     {
-        DomainConfig? config = file.Build(out IReadOnlyList<XlError> errors, out _);
-        foreach (XlError error in errors) StandardError.Error(error.ToString());
-        if (config is null) return (int)ExitCode.BadArguments;
-        if (keepsEnded) config = config with { OnPowerOff = DomainAction.Preserve, OnReboot = DomainAction.Preserve, OnCrash = DomainAction.Preserve };
-
         using DomainLog log = new();
-        using DomainHost host = new(config, DomainVerb.Registry(), log.Write, new DomainHostOptions { IsPaused = isPaused });
+        using DomainHost host = new(config, DomainVerb.Registry(), log.Write, new DomainHostOptions { IsPaused = isPaused, Spawn = Spawn });
         using Signals signals = new(host.Destroy);
         if (inBackground)
         {
@@ -66,6 +56,12 @@ internal static class DomainProcess
         isUp?.Invoke(host.Folder);
         MachineOutcome outcome = host.Run();
         return (int)ExitCodes.Of(outcome.End);
+    }
+
+    // on_…=rename-restart: another domain in the place of this one.
+    private static void Spawn(DomainConfig config)
+    {
+        if (Start(config, isPaused: false, out int exitCode) is null) throw new InvalidOperationException($"its process ended with exit code {exitCode}");
     }
 
     private static bool TryReadId(LinuxFile output, out int id)

@@ -7,7 +7,8 @@ namespace Vmm.Cli.Domains;
 /// <param name="Folder">Where it is.</param>
 /// <param name="Record">What is written down of it.</param>
 /// <param name="Info">What it says itself; null where it does not answer.</param>
-internal sealed record DomainStatus(DomainFolder Folder, DomainRecord Record, DomainInfo? Info)
+/// <param name="Vcpus">Its vCPUs; none where its guest has ended.</param>
+internal sealed record DomainStatus(DomainFolder Folder, DomainRecord Record, DomainInfo? Info, IReadOnlyList<VcpuInfo> Vcpus)
 {
     /// <summary>Its name; the one that it says itself is the newest.</summary>
     public string Name => Info?.Name ?? Record.Name;
@@ -26,15 +27,20 @@ internal sealed record DomainStatus(DomainFolder Folder, DomainRecord Record, Do
     public static DomainStatus? TryRead(DomainFolder folder)
     {
         DomainInfo? info = null;
+        IReadOnlyList<VcpuInfo> vcpus = [];
         try
         {
-            info = DomainVerb.Ask(folder, (domain, cancellation) => domain.GetInfoAsync(cancellation));
+            (info, vcpus) = DomainVerb.Ask(folder, async (domain, cancellation) =>
+            {
+                info = await domain.GetInfoAsync(cancellation).ConfigureAwait(false);
+                return (info, info.State == DomainState.Ended ? [] : await domain.GetVcpusAsync(cancellation).ConfigureAwait(false));
+            });
         }
         catch (Exception e) when (e is DomainException or DomainRefusedException)
         {
             // It is being made, ends just now, or hangs: the record says what there is to say.
         }
 
-        return folder.TryRead() is { } record && folder.IsAlive ? new(folder, record, info) : null;
+        return folder.TryRead() is { } record && folder.IsAlive ? new(folder, record, info, vcpus) : null;
     }
 }

@@ -89,10 +89,14 @@ internal static class DomainVerb
     });
 
     /// <summary>Asks a domain.</summary>
+    /// <param name="folder">The domain.</param>
+    /// <param name="call">What is asked.</param>
+    /// <param name="patience">How long an answer may take; null for half a minute.</param>
     /// <exception cref="DomainRefusedException">It has no answer.</exception>
-    public static T Ask<T>(DomainFolder folder, Func<IDomainRpc, CancellationToken, Task<T>> call)
+    public static T Ask<T>(DomainFolder folder, Func<IDomainRpc, CancellationToken, Task<T>> call, TimeSpan? patience = null)
     {
-        using CancellationTokenSource end = new(Patience);
+        TimeSpan time = patience ?? Patience;
+        using CancellationTokenSource end = new(time);
         try
         {
             using DomainClient client = new(folder);
@@ -101,7 +105,7 @@ internal static class DomainVerb
         }
         catch (OperationCanceledException)
         {
-            throw new DomainRefusedException(ExitCode.Failed, $"domain '{NameOf(folder)}' does not answer within {Patience.TotalSeconds:0} s");
+            throw new DomainRefusedException(ExitCode.Failed, $"domain '{NameOf(folder)}' does not answer within {time.TotalSeconds:0} s");
         }
         catch (ConnectionLostException)
         {

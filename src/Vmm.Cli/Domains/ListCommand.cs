@@ -3,6 +3,8 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Vmm.Control.Domains;
+using Vmm.Control.Rpc;
+using Vmm.Machine;
 
 namespace Vmm.Cli.Domains;
 
@@ -38,11 +40,22 @@ internal static class ListCommand
     /// <summary>The six letters of a domain's state: running, blocked, paused, shut down, why, dying.</summary>
     public static string Letters(DomainStatus domain) => (domain.Info?.State ?? domain.Record.State) switch
     {
-        DomainState.Running => "r-----",
+        DomainState.Running => domain.Vcpus.Any(v => v.State == VcpuRunState.Running) ? "r-----" : "-b----",
         DomainState.Paused => "--p---",
-        DomainState.Ended => "---s--",
+        DomainState.Ended => $"---s{ReasonLetter(domain.Info?.LastEnd)}-",
         _ => "------",
     };
+
+    // xl's letters: power-off, reboot, crash.
+    private static char ReasonLetter(GuestEnd? end) => end?.Kind switch
+    {
+        null or MachineEnd.PowerOff or MachineEnd.Stopped => '-',
+        MachineEnd.Reset => 'r',
+        _ => 'c',
+    };
+
+    // xl's numbers: SHUTDOWN_poweroff, _reboot, _crash.
+    private static string ReasonCode(GuestEnd? end) => ReasonLetter(end) switch { 'r' => "1", 'c' => "3", _ => end is null ? "-" : "0" };
 
     private static string Recorded(DomainState state) => state switch
     {
@@ -59,17 +72,17 @@ internal static class ListCommand
         if (hasHost) AppendRow(text, DomainVerb.HostName, 0, HostStatus.MemoryMegabytes, Environment.ProcessorCount, "r-----", HostStatus.BusySeconds, isVerbose ? Guid.Empty : null);
         foreach (DomainStatus domain in domains)
         {
-            AppendRow(text, domain.Name, domain.Folder.Id, (domain.Info?.MemoryBytes ?? 0) >> BytesShift, domain.Info?.Vcpus ?? 0, Letters(domain), domain.Info?.CpuSeconds ?? 0,
-                isVerbose ? domain.Record.Uuid : null);
+            AppendRow(text, domain.Name, domain.Folder.Id, ((domain.Info?.MemoryBytes ?? 0) - (domain.Info?.BalloonBytes ?? 0)) >> BytesShift, domain.Info?.Vcpus ?? 0, Letters(domain), domain.Info?.CpuSeconds ?? 0,
+                isVerbose ? domain.Record.Uuid : null, ReasonCode(domain.Info?.State == DomainState.Ended ? domain.Info.LastEnd : null));
         }
 
         return text.ToString();
     }
 
-    private static void AppendRow(StringBuilder text, string name, int id, ulong megabytes, int vcpus, string state, double seconds, Guid? uuid)
+    private static void AppendRow(StringBuilder text, string name, int id, ulong megabytes, int vcpus, string state, double seconds, Guid? uuid, string reason = "-")
     {
         text.Append(CultureInfo.InvariantCulture, $"{name,-40} {id,5} {megabytes,5} {vcpus,5}     {state}  {seconds,8:F1}");
-        if (uuid is not null) text.Append(CultureInfo.InvariantCulture, $" {uuid} {"-",8} {"-",16}");
+        if (uuid is not null) text.Append(CultureInfo.InvariantCulture, $" {uuid} {reason,8} {"-",16}");
         text.Append('\n');
     }
 
@@ -80,6 +93,19 @@ internal static class ListCommand
         foreach (DomainStatus domain in domains) Write(json, domain);
         json.WriteEndArray();
     }) + "\n";
+
+    // A domain that has gone since has none.
+    private static JsonElement ConfigOf(DomainStatus domain)
+    {
+        try
+        {
+            return DomainVerb.Ask(domain.Folder, (d, cancellation) => d.GetConfigAsync(cancellation));
+        }
+        catch (Exception e) when (e is DomainException or DomainRefusedException)
+        {
+            return JsonDocument.Parse("null").RootElement;
+        }
+    }
 
     private static void WriteHost(Utf8JsonWriter json)
     {
@@ -113,6 +139,9 @@ internal static class ListCommand
             json.WriteNumber("cpuSeconds", info.CpuSeconds);
             json.WriteNumber("uptimeSeconds", info.UptimeSeconds);
             json.WriteNumber("boots", info.Boots);
+            if (info.BalloonBytes is { } balloon) json.WriteNumber("balloonBytes", balloon);
+            json.WritePropertyName("config");
+            ConfigOf(domain).WriteTo(json);
         }
 
         json.WriteEndObject();

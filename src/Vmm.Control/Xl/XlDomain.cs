@@ -13,6 +13,16 @@ public sealed partial class XlDomain
     private const string BalloonId = "balloon";
     private const int MostWarnings = 200;
 
+    private static readonly Dictionary<string, DomainAction> Actions = new(StringComparer.Ordinal)
+    {
+        ["destroy"] = DomainAction.Destroy,
+        ["restart"] = DomainAction.Restart,
+        ["preserve"] = DomainAction.Preserve,
+        ["rename-restart"] = DomainAction.RenameRestart,
+        ["coredump-destroy"] = DomainAction.CoredumpDestroy,
+        ["coredump-restart"] = DomainAction.CoredumpRestart,
+    };
+
     // Where a device of the machine stands in the file: "disk[0]".
     private readonly Dictionary<string, XlPosition> _places = new(StringComparer.Ordinal);
     private readonly XlDocument _document;
@@ -133,22 +143,9 @@ public sealed partial class XlDomain
 
     private DomainAction Action(string key, DomainAction otherwise)
     {
-        switch (Text(key))
-        {
-            case null:
-                return otherwise;
-            case "destroy":
-                return DomainAction.Destroy;
-            case "restart":
-                return DomainAction.Restart;
-            case "preserve":
-                return DomainAction.Preserve;
-            case "rename-restart" or "coredump-destroy" or "coredump-restart" or "soft-reset":
-                Fail(key, $"'{Text(key)}' is not there yet; destroy, restart and preserve are");
-                return otherwise;
-            case { } text:
-                Fail(key, $"'{text}' is none of destroy, restart, preserve");
-                return otherwise;
-        }
+        if (Text(key) is not { } text) return otherwise;
+        if (Actions.TryGetValue(text, out DomainAction action)) return action;
+        Fail(key, text == "soft-reset" ? "'soft-reset' is for guests of the Xen hypervisor" : $"'{text}' is none of {string.Join(", ", Actions.Keys)}");
+        return otherwise;
     }
 }

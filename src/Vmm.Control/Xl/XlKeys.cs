@@ -7,6 +7,7 @@ public static class XlKeys
 {
     private const string NoDisplay = "there is no display";
     private const string NoXen = "it is for the Xen hypervisor";
+    private const string Ends = "destroy, restart, preserve, rename-restart, coredump-destroy or coredump-restart";
     private const string Fixed = "the machine always has it";
 
     /// <summary>All of them.</summary>
@@ -15,7 +16,7 @@ public static class XlKeys
         .. Use(XlKeyUse.Works, ("name", "the domain's name"), ("uuid", "its UUID"), ("type", "hvm or pvh"), ("builder", "hvm or generic"),
             ("vcpus", "number of vCPUs"), ("memory", "guest RAM in MiB"), ("kernel", "the kernel to start"), ("ramdisk", "its initial ramdisk"),
             ("cmdline", "the kernel's command line"), ("root", "\"root=\" on it"), ("extra", "the rest of it"), ("disk", "disks"),
-            ("on_poweroff", "destroy, restart or preserve"), ("on_reboot", "destroy, restart or preserve"), ("on_crash", "destroy, restart or preserve"),
+            ("on_poweroff", Ends), ("on_reboot", Ends), ("on_crash", Ends),
             ("maxmem", "the most memory, of which a balloon takes what is above 'memory'"), ("vif", "network devices"), ("p9", "directories that the guest mounts"),
             ("serial", "serial ports"), ("vmm_accel", "the CPU that runs the guest: auto, kvm or software"), ("vmm_cpu", "CPU model and features: x86-64-v2,-aes")),
         .. Same(XlKeyUse.NoEffect, NoDisplay, "vnc", "vnclisten", "vncdisplay", "vncunused", "vncpasswd", "vncconsole", "keymap", "sdl", "opengl", "nographic", "vga",

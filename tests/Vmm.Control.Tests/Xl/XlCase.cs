@@ -85,7 +85,7 @@ internal sealed record XlCase(string Title, string Input, string[] Expected)
     private static Dictionary<string, string> Flatten(DomainConfig config, bool hasUuid)
     {
         Dictionary<string, string> values = [];
-        Add(JsonNode.Parse(DomainConfigJson.Format(config)), "");
+        Add(JsonNode.Parse(config.ToJson().GetRawText()), "");
         if (!hasUuid) values.Remove("uuid");
         return values;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using Vmm.Control.Domains;
 using Vmm.Control.Xl;
 using Vmm.Machine.Config;
@@ -24,7 +25,9 @@ public sealed class XlTarget : IFuzzTarget
         if ((config is null) != (errors.Count != 0)) throw new InvalidOperationException("a domain and mistakes at once, or neither");
         if (config is null) return;
         if (ConfigValidator.Validate(config.Machine) is [var wrong, ..]) throw new InvalidOperationException($"the domain is not valid: {wrong}");
-        DomainConfigJson.Format(config);
+        // As it goes to the domain's process.
+        JsonElement json = config.ToJson();
+        if (DomainConfig.FromJson(json).ToJson().GetRawText() != json.GetRawText()) throw new InvalidOperationException("the domain does not survive its journey");
     }
 
     private static void Check(XlError error, string text)

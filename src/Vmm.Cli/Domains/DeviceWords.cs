@@ -1,0 +1,48 @@
+using System.Globalization;
+using System.Text;
+using Vmm.Machine.Config;
+
+namespace Vmm.Cli.Domains;
+
+/// <summary>Devices in the words of the command line's options, as a domain takes them.</summary>
+internal static class DeviceWords
+{
+    /// <summary>A disk.</summary>
+    public static string Of(DiskConfig disk)
+    {
+        StringBuilder words = new();
+        Add(words, "path", disk.Path);
+        Add(words, "format", disk.Format);
+        Add(words, "id", disk.Id);
+        if (disk.ReadOnly) Add(words, "readonly", "on");
+        if (!disk.Discard) Add(words, "discard", "ignore");
+        if (disk.Cache == DiskCache.None) Add(words, "cache", "none");
+        return words.ToString();
+    }
+
+    /// <summary>A network device.</summary>
+    public static string Of(NetConfig net)
+    {
+        StringBuilder words = new(net.Link is TapLinkConfig ? "tap" : "user");
+        if (net.Link is TapLinkConfig tap)
+        {
+            if (tap.InterfaceName is { } name) Add(words, "ifname", name);
+            if (tap.Bridge is { } bridge) Add(words, "bridge", bridge);
+        }
+
+        Add(words, "id", net.Id);
+        if (net.Mac is { } mac) Add(words, "mac", mac);
+        if (net.Mtu is { } mtu) Add(words, "mtu", mtu.ToString(CultureInfo.InvariantCulture));
+        if (net.SendLimits.Bytes.IsLimited)
+        {
+            Add(words, "tx-bps", net.SendLimits.Bytes.PerSecond.ToString(CultureInfo.InvariantCulture));
+            Add(words, "tx-bps-burst", net.SendLimits.Bytes.Burst.ToString(CultureInfo.InvariantCulture));
+        }
+
+        return words.ToString();
+    }
+
+    // Two commas stand for one.
+    private static void Add(StringBuilder words, string key, string value)
+        => words.Append(words.Length == 0 ? "" : ",").Append(key).Append('=').Append(value.Replace(",", ",,", StringComparison.Ordinal));
+}
