@@ -8,6 +8,12 @@ public sealed record LinkChange
     /// <summary>Switched on or off.</summary>
     public bool? IsUp { get; init; }
 
+    /// <summary>Asks and answers by ARP or not.</summary>
+    public bool? HasArp { get; init; }
+
+    /// <summary>The name. Kernels before 6.2 change it only while the interface is off.</summary>
+    public string? Name { get; init; }
+
     /// <summary>The most bytes of a packet.</summary>
     public int? Mtu { get; init; }
 

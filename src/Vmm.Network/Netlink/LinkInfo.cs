@@ -10,4 +10,14 @@ namespace Vmm.Network.Netlink;
 /// <param name="Mtu">The most bytes of a packet.</param>
 /// <param name="MasterIndex">The bridge or bond that it is in; 0 for none.</param>
 /// <param name="IsUp">Switched on.</param>
-public sealed record LinkInfo(int Index, string Name, string Kind, MacAddress Mac, int Mtu, int MasterIndex, bool IsUp);
+public sealed record LinkInfo(int Index, string Name, string Kind, MacAddress Mac, int Mtu, int MasterIndex, bool IsUp)
+{
+    /// <summary>All that is said of its state (IFF_…).</summary>
+    public LinkFlags Flags { get; init; }
+
+    /// <summary>What the hardware is like (ARPHRD_…): 1 is Ethernet.</summary>
+    public int HardwareType { get; init; }
+
+    /// <summary>Whether it answers ARP.</summary>
+    public bool HasArp => (Flags & LinkFlags.NoArp) == 0;
+}

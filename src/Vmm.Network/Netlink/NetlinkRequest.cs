@@ -7,17 +7,19 @@ namespace Vmm.Network.Netlink;
 /// <summary>A message to the kernel, put together piece by piece. Numbers are in host order: this is x86.</summary>
 internal sealed class NetlinkRequest
 {
-    private const int MostBytes = 1024;
+    private const int StandardBytes = 1024;
     private const int TypeAt = 4, FlagsAt = 6, SequenceAt = 8;
 
-    private readonly byte[] _bytes = new byte[MostBytes];
+    private readonly byte[] _bytes;
     private int _length = HeaderBytes;
 
     /// <param name="type">RTM_….</param>
     /// <param name="flags">NLM_F_…; that it is a request is added.</param>
     /// <param name="bodyBytes">Bytes of the fixed part, zero at first.</param>
-    public NetlinkRequest(ushort type, ushort flags, int bodyBytes)
+    /// <param name="capacity">Bytes that attributes may need; 0 for what is usual.</param>
+    public NetlinkRequest(ushort type, ushort flags, int bodyBytes, int capacity = 0)
     {
+        _bytes = new byte[StandardBytes + capacity];
         BinaryPrimitives.WriteUInt16LittleEndian(_bytes.AsSpan(TypeAt), type);
         BinaryPrimitives.WriteUInt16LittleEndian(_bytes.AsSpan(FlagsAt), (ushort)(flags | NLM_F_REQUEST));
         _length += Align(bodyBytes);

@@ -13,12 +13,13 @@ public sealed partial class RouteNetlink : IDisposable
     // A dump's messages come in pieces of at most 32 KiB.
     private const int BufferBytes = 64 << 10;
 
-    private const int IndexAt = 4, FlagsAt = 8, ChangeAt = 12;
+    private const int HardwareAt = 2, IndexAt = 4, FlagsAt = 8, ChangeAt = 12;
     private const int ErrorBytes = 4;
 
     private readonly NetlinkSocket _socket = new();
     private readonly byte[] _buffer = new byte[BufferBytes];
     private uint _sequence;
+    private bool _isTorn;
 
     private delegate void Reader(ReadOnlySpan<byte> body);
 
@@ -61,6 +62,23 @@ public sealed partial class RouteNetlink : IDisposable
         return Created(name);
     }
 
+    /// <summary>Makes a bridge that forwards at once and takes no part in the spanning tree protocol.</summary>
+    /// <returns>Its number.</returns>
+    /// <exception cref="LinuxException">The kernel refused.</exception>
+    public int CreateBridge(string name, MacAddress mac, int mtu)
+    {
+        byte[] address = new byte[MacAddress.SizeBytes];
+        mac.Write(address);
+        NetlinkRequest request = new NetlinkRequest(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, LinkBytes)
+            .Add(IFLA_IFNAME, name)
+            .Add(IFLA_ADDRESS, address)
+            .Add(IFLA_MTU, (uint)mtu)
+            .AddNested(IFLA_LINKINFO, info => info.Add(IFLA_INFO_KIND, "bridge")
+                .AddNested(IFLA_INFO_DATA, data => data.Add(IFLA_BR_FORWARD_DELAY, 0u).Add(IFLA_BR_STP_STATE, 0u)));
+        Execute(request, $"making the bridge {name}");
+        return Created(name);
+    }
+
     /// <summary>Makes a pair of interfaces of which one sends what the other receives.</summary>
     /// <returns>The number of the first.</returns>
     /// <exception cref="LinuxException">The kernel refused.</exception>
@@ -80,12 +98,11 @@ public sealed partial class RouteNetlink : IDisposable
     {
         NetlinkRequest request = new(RTM_NEWLINK, NLM_F_ACK, LinkBytes);
         BinaryPrimitives.WriteInt32LittleEndian(request.Body[IndexAt..], link.Index);
-        if (change.IsUp is { } up)
-        {
-            BinaryPrimitives.WriteUInt32LittleEndian(request.Body[FlagsAt..], up ? IFF_UP : 0);
-            BinaryPrimitives.WriteUInt32LittleEndian(request.Body[ChangeAt..], IFF_UP);
-        }
-
+        uint set = (change.IsUp is true ? IFF_UP : 0) | (change.HasArp is false ? IFF_NOARP : 0);
+        uint mask = (change.IsUp is null ? 0 : IFF_UP) | (change.HasArp is null ? 0 : IFF_NOARP);
+        BinaryPrimitives.WriteUInt32LittleEndian(request.Body[FlagsAt..], set);
+        BinaryPrimitives.WriteUInt32LittleEndian(request.Body[ChangeAt..], mask);
+        if (change.Name is { } name) request.Add(IFLA_IFNAME, name);
         if (change.Mtu is { } mtu) request.Add(IFLA_MTU, (uint)mtu);
         if (change.MasterIndex is { } master) request.Add(IFLA_MASTER, (uint)master);
         if (change.Mac is { } mac)
@@ -115,7 +132,8 @@ public sealed partial class RouteNetlink : IDisposable
     private static LinkInfo ReadLink(ReadOnlySpan<byte> body)
     {
         int index = BinaryPrimitives.ReadInt32LittleEndian(body[IndexAt..]);
-        bool isUp = (BinaryPrimitives.ReadUInt32LittleEndian(body[FlagsAt..]) & IFF_UP) != 0;
+        int hardware = BinaryPrimitives.ReadUInt16LittleEndian(body[HardwareAt..]);
+        LinkFlags flags = (LinkFlags)BinaryPrimitives.ReadUInt32LittleEndian(body[FlagsAt..]);
         (string name, string kind, MacAddress mac, int mtu, int master) = ("", "", default(MacAddress), 0, 0);
         NetlinkAttributes attributes = new(body[LinkBytes..]);
         while (attributes.Next(out ushort type, out ReadOnlySpan<byte> value))
@@ -127,7 +145,7 @@ public sealed partial class RouteNetlink : IDisposable
             else if (type == IFLA_LINKINFO) kind = ReadKind(value);
         }
 
-        return new LinkInfo(index, name, kind, mac, mtu, master, isUp);
+        return new LinkInfo(index, name, kind, mac, mtu, master, (flags & LinkFlags.Up) != 0) { Flags = flags, HardwareType = hardware };
     }
 
     private static string ReadKind(ReadOnlySpan<byte> info)
@@ -155,6 +173,7 @@ public sealed partial class RouteNetlink : IDisposable
     private void Exchange(NetlinkRequest request, ushort wanted, string action, Reader read)
     {
         uint sequence = ++_sequence;
+        _isTorn = false;
         _socket.Send(request.Finish(sequence));
         while (true)
         {
@@ -166,7 +185,9 @@ public sealed partial class RouteNetlink : IDisposable
                 ReadOnlySpan<byte> message = rest[..length];
                 rest = rest[Math.Min(Align(length), rest.Length)..];
                 // What is left of an earlier request that failed is not for this one.
-                if (BinaryPrimitives.ReadUInt32LittleEndian(message[8..]) == sequence && IsLast(message, wanted, action, read)) return;
+                if (BinaryPrimitives.ReadUInt32LittleEndian(message[8..]) != sequence) continue;
+                _isTorn |= (BinaryPrimitives.ReadUInt16LittleEndian(message[6..]) & NLM_F_DUMP_INTR) != 0;
+                if (IsLast(message, wanted, action, read)) return;
             }
         }
     }

@@ -22,6 +22,8 @@ internal static class Rtnetlink
     public const ushort NLM_F_DUMP = 0x300;
     public const ushort NLM_F_EXCL = 0x200;
     public const ushort NLM_F_CREATE = 0x400;
+    public const ushort NLM_F_DUMP_INTR = 0x10;
+    public const ushort NLM_F_APPEND = 0x800;
     public const ushort NLM_F_CAPPED = 0x100;
     public const ushort NLM_F_ACK_TLVS = 0x200;
 
@@ -39,20 +41,49 @@ internal static class Rtnetlink
     public const ushort IFLA_INFO_DATA = 2;
     public const ushort VETH_INFO_PEER = 1;
 
+    public const ushort IFLA_BR_FORWARD_DELAY = 1;
+    public const ushort IFLA_BR_STP_STATE = 5;
+
     public const ushort IFA_ADDRESS = 1;
     public const ushort IFA_LOCAL = 2;
+    public const ushort IFA_LABEL = 3;
+    public const ushort IFA_BROADCAST = 4;
+    public const ushort IFA_CACHEINFO = 6;
+    public const ushort IFA_FLAGS = 8;
+
+    public const uint IFA_F_SECONDARY = 0x01;
+    public const uint IFA_F_DADFAILED = 0x08;
+    public const uint IFA_F_DEPRECATED = 0x20;
+    public const uint IFA_F_TENTATIVE = 0x40;
+    public const uint IFA_F_PERMANENT = 0x80;
+    public const uint IFA_F_STABLE_PRIVACY = 0x800;
 
     public const ushort RTA_DST = 1;
+    public const ushort RTA_SRC = 2;
     public const ushort RTA_OIF = 4;
     public const ushort RTA_GATEWAY = 5;
+    public const ushort RTA_PRIORITY = 6;
+    public const ushort RTA_PREFSRC = 7;
+    public const ushort RTA_MULTIPATH = 9;
+    public const ushort RTA_CACHEINFO = 12;
+    public const ushort RTA_TABLE = 15;
+    public const ushort RTA_EXPIRES = 23;
+    public const ushort RTA_NH_ID = 30;
+
+    public const uint RTNH_F_ONLINK = 4;
+    public const uint RTM_F_CLONED = 0x200;
 
     public const uint IFF_UP = 1;
+    public const uint IFF_NOARP = 0x80;
 
     public const byte RT_TABLE_MAIN = 254;
+    public const byte RT_TABLE_LOCAL = 255;
+    public const byte RTPROT_KERNEL = 2;
     public const byte RTPROT_STATIC = 4;
     public const byte RT_SCOPE_UNIVERSE = 0;
     public const byte RT_SCOPE_LINK = 253;
     public const byte RTN_UNICAST = 1;
+    public const byte RTN_MULTICAST = 5;
 
     public const byte AF_UNSPEC = 0;
     public const byte AF_INET = 2;
@@ -60,6 +91,7 @@ internal static class Rtnetlink
 
     public const int EEXIST = 17;
     public const int ENODEV = 19;
+    public const int EADDRNOTAVAIL = 99;
 
     /// <summary>Bytes of <c>struct nlmsghdr</c>.</summary>
     public const int HeaderBytes = 16;

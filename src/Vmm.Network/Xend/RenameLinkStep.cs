@@ -1,0 +1,14 @@
+using Vmm.Network.Netlink;
+
+namespace Vmm.Network.Xend;
+
+/// <summary>Gives an interface its earlier name again.</summary>
+/// <param name="Index">Its number.</param>
+/// <param name="Name">The name that it had.</param>
+public sealed record RenameLinkStep(int Index, string Name) : UndoStep
+{
+    internal override void Undo(UndoContext context)
+    {
+        if (context.Host.Links().FirstOrDefault(l => l.Index == Index) is { } link && link.Name != Name) HostLinks.Rename(context.Host, link, Name);
+    }
+}

@@ -1,0 +1,19 @@
+using System.Text.Json.Serialization;
+using Vmm.Host;
+
+namespace Vmm.Network.Xend;
+
+/// <summary>What takes one change of the host back.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "undo")]
+[JsonDerivedType(typeof(DeleteLinkStep), "delete-link")]
+[JsonDerivedType(typeof(RenameLinkStep), "rename-link")]
+[JsonDerivedType(typeof(RestoreLinkStep), "restore-link")]
+[JsonDerivedType(typeof(SysctlStep), "sysctl")]
+[JsonDerivedType(typeof(FirewallStep), "firewall")]
+[JsonDerivedType(typeof(ServerStep), "server")]
+public abstract record UndoStep
+{
+    /// <summary>Does it; harmless where there is nothing to undo.</summary>
+    /// <exception cref="LinuxException">The host refused.</exception>
+    internal abstract void Undo(UndoContext context);
+}

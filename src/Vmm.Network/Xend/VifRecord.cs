@@ -1,0 +1,2 @@
+namespace Vmm.Network.Xend;
+public sealed record VifRecord;
