@@ -5,8 +5,11 @@ internal static class Face
 {
     private const string CommandLineFile = "/proc/self/cmdline";
 
+    /// <summary>How it was called, without the folder.</summary>
+    public static string CalledAs { get; } = Find();
+
     /// <summary>"vmm", "xl" or "xm".</summary>
-    public static string Name { get; } = Find();
+    public static string Name => CalledAs is "xl" or "xm" ? CalledAs : "vmm";
 
     /// <summary>Whether it is xl's or xm's.</summary>
     public static bool IsXl => Name != "vmm";
@@ -16,8 +19,7 @@ internal static class Face
     {
         try
         {
-            string first = File.ReadAllText(CommandLineFile).Split('\0', 2)[0];
-            return Path.GetFileName(first) is "xl" or "xm" ? Path.GetFileName(first) : "vmm";
+            return Path.GetFileName(File.ReadAllText(CommandLineFile).Split('\0', 2)[0]);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -2,10 +2,12 @@ using Vmm.Cli;
 using Vmm.Core.Hypervisor;
 using Vmm.Firmware.Boot;
 using Vmm.Host;
+using Vmm.Network.Xend;
 using Vmm.Storage;
 
 try
 {
+    if (StorePrograms.Names.Contains(Face.CalledAs)) return StorePrograms.Run(Face.CalledAs, args, Console.Out.WriteLine, StandardError.Line);
     return CommandLine.Run(args);
 }
 catch (Exception e) when (e is BootException or ImageException)

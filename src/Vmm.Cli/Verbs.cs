@@ -1,4 +1,5 @@
 using Vmm.Cli.Domains;
+using Vmm.Cli.Networks;
 
 namespace Vmm.Cli;
 
@@ -39,6 +40,7 @@ internal static class Verbs
         new("dump-core", LifeCommands.DumpCore, IsOfXl: true),
         new("domain-host", DomainHostCommand.Create),
         new("doctor", DoctorCommand.Create),
+        new("network", NetworkCommand.Create),
         new("image", ImageCommand.Create),
         new("kernel", KernelCommand.Create),
         new("version", VersionCommand.Create),

@@ -16,4 +16,7 @@ public sealed record MachineHost(EpollLoop Loop, Action<string> Note, Action Lea
 
     /// <summary>Told of devices that fail. Any thread; must not block.</summary>
     public Action<DeviceTrouble>? Trouble { get; init; }
+
+    /// <summary>The domain that the machine is; null for a guest in the foreground.</summary>
+    public DomainIdentity? Domain { get; init; }
 }

@@ -187,7 +187,12 @@ public sealed partial class DomainHost : IDisposable
     private GuestMachine NewMachine()
     {
         MachineConfig config = DomainConsoles.Place(_config.Machine, Folder);
-        GuestMachine machine = new(config, new MachineHost(_loop, _log.Write, () => { }) { GoesOn = GoesOn, Trouble = OnTrouble });
+        GuestMachine machine = new(config, new MachineHost(_loop, _log.Write, () => { })
+        {
+            GoesOn = GoesOn,
+            Trouble = OnTrouble,
+            Domain = new DomainIdentity(Folder.Id, _record.Name, _record.Uuid),
+        });
         machine.DeviceAdded += id => Events.Raise(DomainEventKind.DeviceAdded, $"device '{id}' is there", id);
         machine.DeviceRemoved += id => Events.Raise(DomainEventKind.DeviceRemoved, $"device '{id}' is gone", id);
         return machine;

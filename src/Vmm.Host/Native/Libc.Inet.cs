@@ -17,8 +17,10 @@ internal static unsafe partial class Libc
     public const int SOL_SOCKET = 1;
     public const int SO_REUSEADDR = 2;
     public const int SO_ERROR = 4;
+    public const int SO_BROADCAST = 6;
     public const int SO_KEEPALIVE = 9;
     public const int SO_LINGER = 13;
+    public const int SO_BINDTODEVICE = 25;
     public const int TCP_NODELAY = 1;
     public const int IP_TTL = 2;
     public const int IP_MTU_DISCOVER = 10;

@@ -132,6 +132,20 @@ public sealed unsafe partial class InetSocket : IDisposable
     /// <summary>The time to live of what is sent from now on. IPv4.</summary>
     public void SetTimeToLive(byte hops) => SetOption(Libc.IPPROTO_IP, Libc.IP_TTL, hops);
 
+    /// <summary>Lets datagrams go to all of a network.</summary>
+    public void AllowBroadcast() => SetOption(Libc.SOL_SOCKET, Libc.SO_BROADCAST, 1);
+
+    /// <summary>Takes and sends through one interface alone. Needs CAP_NET_RAW before Linux 5.7.</summary>
+    public SocketStatus BindToDevice(string name)
+    {
+        byte[] bytes = System.Text.Encoding.ASCII.GetBytes(name);
+        fixed (byte* start = bytes)
+        {
+            // SAFETY: the array is pinned for the call.
+            return Libc.SetSockOpt(_fd, Libc.SOL_SOCKET, Libc.SO_BINDTODEVICE, start, (uint)bytes.Length) == 0 ? SocketStatus.Ok : LastStatus();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -7,6 +7,7 @@ namespace Vmm.Machine.Config;
 [JsonDerivedType(typeof(TapLinkConfig), "tap")]
 [JsonDerivedType(typeof(StreamLinkConfig), "stream")]
 [JsonDerivedType(typeof(UserLinkConfig), "user")]
+[JsonDerivedType(typeof(VifLinkConfig), "vif")]
 public abstract record NetLinkConfig
 {
     /// <summary>Finds what is wrong with it.</summary>

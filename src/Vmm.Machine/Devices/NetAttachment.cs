@@ -10,6 +10,7 @@ using Vmm.Network.Capture;
 using Vmm.Network.Stream;
 using Vmm.Network.Tap;
 using Vmm.Network.User;
+using Vmm.Network.Xend;
 
 namespace Vmm.Machine.Devices;
 
@@ -28,6 +29,7 @@ internal sealed class NetAttachment : IAttachment
     private VirtioNet? _device;
     private readonly string? _interface;
     private string? _capture;
+    private readonly Vif? _vif;
     private bool _isLinkUp = true;
 
     /// <exception cref="LinuxException">The link, or the file that records it, cannot be had.</exception>
@@ -36,7 +38,7 @@ internal sealed class NetAttachment : IAttachment
         Id = config.Id;
         BoundedNotes notes = new(config.Id, host.Note);
         MacAddress mac = config.Mac is not null && MacAddress.TryParse(config.Mac, out MacAddress given) ? given : DefaultMac(machine, config.Id);
-        INetBackend link = Open(config, mac, host.Loop, _clock, notes.Write, out ushort mtu);
+        INetBackend link = Open(config, mac, host, _clock, notes.Write, out ushort mtu, out _vif);
         _interface = (link as TapBackend)?.Name;
         _link = new CaptureBackend(link, config.Id, new ThreadWorkers(), notes.Write);
         _options = new VirtioNetOptions
@@ -55,7 +57,7 @@ internal sealed class NetAttachment : IAttachment
         }
         catch
         {
-            _link.Dispose();
+            Dispose();
             throw;
         }
     }
@@ -121,6 +123,8 @@ internal sealed class NetAttachment : IAttachment
     public void Dispose()
     {
         EndLimiters();
+        // The scripts of an interface find it still there.
+        _vif?.Dispose();
         _link.Dispose();
     }
 
@@ -137,8 +141,10 @@ internal sealed class NetAttachment : IAttachment
         _sendLimiter?.Dispose();
     }
 
-    private static INetBackend Open(NetConfig config, MacAddress mac, EpollLoop loop, LifeClock clock, Action<string> note, out ushort mtu)
+    private static INetBackend Open(NetConfig config, MacAddress mac, MachineHost host, LifeClock clock, Action<string> note, out ushort mtu, out Vif? vif)
     {
+        EpollLoop loop = host.Loop;
+        vif = null;
         mtu = (ushort)(config.Mtu ?? 0);
         switch (config.Link)
         {
@@ -156,6 +162,11 @@ internal sealed class NetAttachment : IAttachment
                 // What every driver takes for granted need not be said.
                 if (config.Mtu is null && backend.Mtu != StandardMtu) mtu = backend.Mtu;
                 return backend;
+            case VifLinkConfig link:
+                DomainIdentity domain = host.Domain ?? throw new LinuxException($"{config.Id}: an interface vifDOMID.DEVID belongs to a domain (vmm create)");
+                vif = Vif.Attach(link.ToSpec(config, mac.ToString(), domain), new NetworkStore(domain.NetworkFolder), Environment.ProcessPath ?? "vmm", note);
+                if (config.Mtu is null && vif.Mtu != StandardMtu) mtu = vif.Mtu;
+                return new TapBackend(loop, vif.Queues, vif.Mtu, note);
             case StreamLinkConfig stream:
                 return new StreamBackend(loop, stream.Path, stream.IsServer, note);
             case UserLinkConfig user:

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using static Vmm.Network.Netlink.Rtnetlink;
 
 namespace Vmm.Network.Netlink;
 

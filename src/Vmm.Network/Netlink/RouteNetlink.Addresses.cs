@@ -101,6 +101,8 @@ public sealed partial class RouteNetlink
         request.Body[RouteTypeAt] = RTN_UNICAST;
         if (route.PrefixLength != 0) request.Add(RTA_DST, route.Destination.GetAddressBytes());
         if (route.Gateway is not null) request.Add(RTA_GATEWAY, route.Gateway.GetAddressBytes());
+        if (route.Metric != 0) request.Add(RTA_PRIORITY, route.Metric);
+        if (route.Source is not null) request.Add(RTA_PREFSRC, route.Source.GetAddressBytes());
         return request.Add(RTA_OIF, (uint)route.LinkIndex);
     }
 

@@ -1,12 +1,13 @@
 using System.Buffers.Binary;
 using Vmm.Core.Backends;
 using Vmm.Core.Time;
+using Vmm.Network.User.Dhcp;
 using Vmm.Network.User.Packets;
 
 namespace Vmm.Network.User;
 
 /// <summary>The wire to the guest: who stands in line to send, answers that wait, and how packets become frames. Under the network's lock.</summary>
-internal sealed class GuestLink
+internal sealed class GuestLink : IDhcpLink
 {
     /// <summary>Bytes before the IP packet: virtio's header and Ethernet's.</summary>
     public const int FrameHeaderBytes = INetBackend.HeaderBytes + Ethernet.HeaderBytes;
@@ -48,6 +49,8 @@ internal sealed class GuestLink
     public Outbox Outbox { get; } = new();
 
     public Neighbours Neighbours { get; } = new();
+
+    int IDhcpLink.MostLeases => 64;
 
     /// <summary>What the guest takes unfinished.</summary>
     public NetOffloads Accepted { get; private set; }
@@ -225,4 +228,16 @@ internal sealed class GuestLink
         _isIdle[queue] = false;
         _wakes |= 1u << queue;
     }
+
+    Ipv4Address? IDhcpLink.ReservedFor(MacAddress mac) => null;
+
+    bool IDhcpLink.IsReserved(Ipv4Address address) => false;
+
+    void IDhcpLink.Bound(Ipv4Address address, ReadOnlySpan<byte> identity)
+    {
+        // It lives as long as the guest.
+    }
+
+    void IDhcpLink.SendReply(Ipv4Address to, MacAddress mac, bool answersArp, Span<byte> datagram)
+        => PutUdp((Options.HostAddress, DhcpServer.ServerPort), (to, DhcpServer.ClientPort), datagram, mac);
 }

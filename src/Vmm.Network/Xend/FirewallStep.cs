@@ -6,5 +6,7 @@ namespace Vmm.Network.Xend;
 /// <param name="Change">What removes them.</param>
 public sealed record FirewallStep(FirewallChange Change) : UndoStep
 {
+    internal override string What => "remove rules";
+
     internal override void Undo(UndoContext context) => Change.TryApply();
 }

@@ -55,7 +55,7 @@ internal sealed class NetworkTransaction(RouteNetlink host, NetworkStore store, 
         List<string> failures = [];
         foreach (UndoStep step in Journal.Steps.Reverse())
         {
-            progress($"undo {step.GetType().Name}");
+            progress($"undo: {step.What}");
             Try(() => step.Undo(context), failures);
         }
 
@@ -67,7 +67,7 @@ internal sealed class NetworkTransaction(RouteNetlink host, NetworkStore store, 
     private void Restore()
     {
         if (Journal.Snapshot is not { } snapshot || host.Links().FirstOrDefault(l => l.Index == Journal.DeviceIndex) is not { } device) return;
-        progress("undo addresses and routes");
+        progress("undo: give addresses and routes back");
         if (Journal.HomeIndex != 0) snapshot = snapshot.Moved(Journal.HomeIndex, device.Index, Journal.HomeName, device.Name);
         snapshot.Restore(host, device.Index);
         NetworkSnapshot.WaitForAddresses(host, device.Index);

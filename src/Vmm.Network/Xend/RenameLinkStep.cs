@@ -1,5 +1,3 @@
-using Vmm.Network.Netlink;
-
 namespace Vmm.Network.Xend;
 
 /// <summary>Gives an interface its earlier name again.</summary>
@@ -7,6 +5,8 @@ namespace Vmm.Network.Xend;
 /// <param name="Name">The name that it had.</param>
 public sealed record RenameLinkStep(int Index, string Name) : UndoStep
 {
+    internal override string What => $"call it {Name} again";
+
     internal override void Undo(UndoContext context)
     {
         if (context.Host.Links().FirstOrDefault(l => l.Index == Index) is { } link && link.Name != Name) HostLinks.Rename(context.Host, link, Name);

@@ -11,6 +11,8 @@ namespace Vmm.Network.Xend;
 /// <param name="HasArp">Whether it asked and answered by ARP.</param>
 public sealed record RestoreLinkStep(int Index, string Name, string Mac, bool IsUp, bool HasArp) : UndoStep
 {
+    internal override string What => $"make {Name} what it was";
+
     internal override void Undo(UndoContext context)
     {
         RouteNetlink host = context.Host;

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using Vmm.Host;
+using Vmm.Host.Processes;
 
 namespace Vmm.Network.Xend;
 
@@ -21,6 +22,9 @@ public sealed class ServerProcess(string folder, string bridge)
     /// <summary>Where it says what it does.</summary>
     public string LogPath => Path.Combine(folder, $"{bridge}.log");
 
+    /// <summary>Where it remembers who has which address.</summary>
+    public string LeasePath => Path.Combine(folder, $"{bridge}.leases");
+
     private string LockPath => Path.Combine(folder, $"{bridge}.server");
 
     private string NumberPath => Path.Combine(folder, $"{bridge}.pid");
@@ -39,21 +43,13 @@ public sealed class ServerProcess(string folder, string bridge)
     public void Start(string program, NetworkPlan plan)
     {
         if (IsAlive) return;
-        List<string> arguments = ["network", "serve", bridge, "--subnet", plan.Network, "--state", folder];
+        List<string> arguments = ["vmm", "network", "serve", bridge, "--subnet", plan.Network, "--state", folder];
         if (plan.Domain is not null) arguments.AddRange(["--domain", plan.Domain]);
-        ProcessStartInfo info = new(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        try
-        {
-            using Process server = Process.Start(info)!;
-            string? line = server.StandardOutput.ReadLine();
-            if (line == Ready) return;
-            string why = server.StandardError.ReadLine() ?? "it says nothing";
-            throw new LinuxException($"the server for DHCP and names does not start: {why}");
-        }
-        catch (Win32Exception e)
-        {
-            throw new LinuxException($"the server for DHCP and names does not start: {program}: {e.Message}", e);
-        }
+        using DetachedProcess server = DetachedProcess.Start(program, arguments, []);
+        byte[] word = new byte[Ready.Length];
+        int length = 0, count;
+        while (length < word.Length && (count = server.Output.Read(word.AsSpan(length))) > 0) length += count;
+        if (length != word.Length) throw new LinuxException($"the server for DHCP and names does not start (exit code {server.WaitForExit()})");
     }
 
     /// <summary>Ends it, if it runs.</summary>
@@ -68,7 +64,7 @@ public sealed class ServerProcess(string folder, string bridge)
             Thread.Sleep(LookMilliseconds);
         }
 
-        foreach (string path in (ReadOnlySpan<string>)[NumberPath, LockPath, LogPath]) File.Delete(path);
+        foreach (string path in (ReadOnlySpan<string>)[NumberPath, LeasePath, LockPath, LogPath]) File.Delete(path);
     }
 
     private void Kill()

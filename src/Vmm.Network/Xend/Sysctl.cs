@@ -46,7 +46,7 @@ internal static class Sysctl
     {
         foreach (string family in (ReadOnlySpan<string>)["ipv4", "ipv6"])
         {
-            foreach (string name in NamesOf($"{family}/conf/{from}"))
+            foreach (string name in ListOf(Path.Combine(Root, family, "conf", from)))
             {
                 // Some can be read only, and a secret that was never set cannot even be read.
                 if (Read($"{family}/conf/{from}/{name}") is not { } value || Read($"{family}/conf/{to}/{name}") == value) continue;
@@ -67,8 +67,6 @@ internal static class Sysctl
         => [Forwarding, "ipv4/conf/all/accept_redirects", "ipv4/conf/default/forwarding", .. Interfaces().Select(link => $"ipv4/conf/{link}/forwarding")];
 
     private static IEnumerable<string> Interfaces() => ListOf(Path.Combine(Root, "ipv4/conf")).Where(name => name is not ("all" or "default"));
-
-    private static IEnumerable<string> NamesOf(string folder) => ListOf(Path.Combine(Root, folder));
 
     private static string[] ListOf(string folder)
     {

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Vmm.Host;
 
 namespace Vmm.Network.Xend;
 
@@ -10,6 +9,8 @@ public sealed record SysctlStep(ImmutableArray<SysctlValue> Values) : UndoStep
     /// <summary>What they are now.</summary>
     internal static SysctlStep Of(params IEnumerable<string> names)
         => new([.. names.Select(name => (Name: name, Value: Sysctl.Read(name))).Where(p => p.Value is not null).Select(p => new SysctlValue(p.Name, p.Value!))]);
+
+    internal override string What => "put settings of the kernel back";
 
     internal override void Undo(UndoContext context)
     {

@@ -13,6 +13,9 @@ namespace Vmm.Network.Xend;
 [JsonDerivedType(typeof(ServerStep), "server")]
 public abstract record UndoStep
 {
+    /// <summary>What it does, in words.</summary>
+    internal abstract string What { get; }
+
     /// <summary>Does it; harmless where there is nothing to undo.</summary>
     /// <exception cref="LinuxException">The host refused.</exception>
     internal abstract void Undo(UndoContext context);

@@ -1,6 +1,6 @@
 using Vmm.Host;
-using Vmm.Network.Tests.Tap;
 using Vmm.Network.Xend;
+using Vmm.TestKit;
 
 namespace Vmm.Network.Tests.Xend;
 
@@ -123,7 +123,7 @@ public sealed class HostNetworkTests : IDisposable
         Assert.Equal(before, TestHost.Picture());
     });
 
-    private void OnHost(Action<string> test) => PrivateNetwork.Run(() =>
+    private static void OnHost(Action<string> test) => PrivateNetwork.Run(() =>
     {
         TestHost.Make();
         test(TestHost.Picture());

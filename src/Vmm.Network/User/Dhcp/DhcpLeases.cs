@@ -9,17 +9,19 @@ internal sealed class DhcpLeases
     private const long LeaseNs = LeaseSeconds * 1_000_000_000L;
     private const long OfferNs = 60_000_000_000;
     private const long DeclinedNs = 600_000_000_000;
-    private const int MostLeases = 64;
     private const int IdentityBytes = 64;
 
     private readonly Lease[] _leases;
+    private readonly IDhcpLink _link;
     private readonly Ipv4Address _first;
 
-    public DhcpLeases(UserNetOptions options)
+    public DhcpLeases(IDhcpLink link)
     {
+        UserNetOptions options = link.Options;
+        _link = link;
         _first = options.DhcpAddress;
         long room = options.Network.Broadcast.Value - (long)_first.Value;
-        _leases = new Lease[Math.Clamp(room, 1, MostLeases)];
+        _leases = new Lease[Math.Clamp(room, 1, link.MostLeases)];
         for (int i = 0; i < _leases.Length; i++)
         {
             Ipv4Address address = AddressOf(i);
@@ -91,7 +93,7 @@ internal sealed class DhcpLeases
         return oldest;
     }
 
-    private bool IsFree(int at, long nowNs) => !_leases[at].IsOurs && _leases[at].UntilNs <= nowNs;
+    private bool IsFree(int at, long nowNs) => !_leases[at].IsOurs && _leases[at].UntilNs <= nowNs && !_link.IsReserved(AddressOf(at));
 
     private Ipv4Address AddressOf(int index) => new(_first.Value + (uint)index);
 

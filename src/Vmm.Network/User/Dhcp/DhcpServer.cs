@@ -6,22 +6,25 @@ using Vmm.Network.User.Packets;
 namespace Vmm.Network.User.Dhcp;
 
 /// <summary>The network's DHCP server (RFC 2131, options of RFC 2132). In a restricted network it tells neither router nor name server.</summary>
-internal sealed class DhcpServer(GuestLink link)
+internal sealed class DhcpServer(IDhcpLink link)
 {
     public const ushort ServerPort = 67;
 
-    private const ushort ClientPort = 68;
+    public const ushort ClientPort = 68;
 
     // The least that a BOOTP client takes (RFC 1542 §2.1), and room for two names.
     private const int LeastReplyBytes = 300;
     private const int MostReplyBytes = 1024;
 
-    private readonly DhcpLeases _leases = new(link.Options);
+    private readonly DhcpLeases _leases = new(link);
     private readonly byte[] _reply = new byte[UdpHeader.Bytes + MostReplyBytes];
     private readonly byte[] _hostName = Encoding.ASCII.GetBytes(link.Options.HostName ?? "");
     private readonly byte[] _domain = Encoding.ASCII.GetBytes(link.Options.Domain ?? "");
 
     private UserNetOptions Options => link.Options;
+
+    /// <summary>Takes over what is remembered of an earlier server.</summary>
+    public void Remember(Ipv4Address address, ReadOnlySpan<byte> identity) => _leases.TryBind(identity, address, link.Clock.NowNs);
 
     /// <summary>Takes a datagram to the server's port.</summary>
     public void Input(ReadOnlySpan<byte> message)
@@ -31,7 +34,8 @@ internal sealed class DhcpServer(GuestLink link)
         switch (request.Type)
         {
             case DhcpMessageType.DHCPDISCOVER:
-                if (_leases.TryOffer(request.Identity, request.RequestedAddress, now, out Ipv4Address offer))
+                if (link.ReservedFor(request.Mac) is { } own) Reply(request, DhcpMessageType.DHCPOFFER, own);
+                else if (_leases.TryOffer(request.Identity, request.RequestedAddress, now, out Ipv4Address offer))
                     Reply(request, DhcpMessageType.DHCPOFFER, offer);
                 break;
             case DhcpMessageType.DHCPREQUEST:
@@ -54,7 +58,8 @@ internal sealed class DhcpServer(GuestLink link)
         // Another server was chosen: ours is not needed (RFC 2131 §4.3.2).
         if (request.Server is { } server && server != Options.HostAddress) return;
         Ipv4Address wanted = request.RequestedAddress ?? request.ClientAddress;
-        bool isBound = _leases.TryBind(request.Identity, wanted, now);
+        bool isBound = link.ReservedFor(request.Mac) is { } own ? wanted == own : _leases.TryBind(request.Identity, wanted, now);
+        if (isBound) link.Bound(wanted, request.Identity);
         Reply(request, isBound ? DhcpMessageType.DHCPACK : DhcpMessageType.DHCPNAK, isBound ? wanted : default);
     }
 
@@ -105,7 +110,7 @@ internal sealed class DhcpServer(GuestLink link)
         bool isBroadcast = isNo || (request.ClientAddress == default && ((request.Flags & DhcpRequest.BroadcastFlag) != 0 || yours == default));
         Ipv4Address to = isBroadcast ? Ipv4Address.Broadcast : request.ClientAddress != default ? request.ClientAddress : yours;
         MacAddress mac = isBroadcast || request.Mac.IsMulticast ? MacAddress.Broadcast : request.Mac;
-        link.PutUdp((Options.HostAddress, ServerPort), (to, ClientPort), _reply.AsSpan(0, UdpHeader.Bytes + bytes), mac);
+        link.SendReply(to, mac, answersArp: request.ClientAddress != default, _reply.AsSpan(0, UdpHeader.Bytes + bytes));
     }
 
     private ref struct OptionWriter(Span<byte> to)
