@@ -62,7 +62,7 @@ internal sealed partial class DomainCommands
     public Task SetDiskLimitsAsync(string id, LimitSettings limits, CancellationToken cancellation) => Do(() => WithDisk(id).SetDiskLimits(id, Given(limits).ToLimits()));
 
     public Task<IReadOnlyList<NetEntry>> GetNetsAsync(CancellationToken cancellation) => Do<IReadOnlyList<NetEntry>>(() =>
-        [.. host.MachineAtAnyTime.Networks.Select(n => new NetEntry(n.Config.Id, n.Slot, LinkOf(n.Config.Link), n.InterfaceName, (n.Config.Link as TapLinkConfig)?.Bridge,
+        [.. host.MachineAtAnyTime.Networks.Select(n => new NetEntry(n.Config.Id, n.Slot, LinkOf(n.Config.Link), n.InterfaceName, BridgeOf(n.Config.Link),
             n.Mac.ToString(), n.Mtu, n.IsLinkUp, n.Capture, LimitSettings.Of(n.ReceiveLimits), LimitSettings.Of(n.SendLimits), n.Statistics, n.IsLeaving))]);
 
     public Task SetNetLinkAsync(string id, bool up, CancellationToken cancellation) => Do(() => WithNet(id).SetNetLink(id, up));
@@ -83,9 +83,17 @@ internal sealed partial class DomainCommands
     private static DeviceEntry EntryOf(DeviceInfo device)
         => new(device.Config.Id, device.Kind, device.Config.Transport == VirtioTransportKind.Mmio ? "mmio" : "pci", device.Slot, device.IsLeaving);
 
+    private static string? BridgeOf(NetLinkConfig link) => link switch
+    {
+        TapLinkConfig tap => tap.Bridge,
+        VifLinkConfig vif => vif.Bridge,
+        _ => null,
+    };
+
     private static string LinkOf(NetLinkConfig link) => link switch
     {
         TapLinkConfig => "tap",
+        VifLinkConfig => "vif",
         StreamLinkConfig => "stream",
         _ => "user",
     };
