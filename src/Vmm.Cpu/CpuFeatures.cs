@@ -7,7 +7,7 @@ internal sealed class CpuFeatures
 {
     public CpuFeatures(CpuidTable table)
     {
-        CpuidEntry leaf1 = table.Lookup(1, 0), leaf7 = table.Lookup(7, 0), extended = table.Lookup(0x80000001, 0), sizes = table.Lookup(0x80000008, 0);
+        CpuidEntry leaf1 = table.Lookup(1, 0), leaf7 = table.Lookup(7, 0), extended = table.Lookup(0x80000001, 0), sizes = table.Lookup(0x80000008, 0), extended2 = table.Lookup(0x80000021, 0);
         Sse3 = Bit(leaf1.Ecx, 0);
         Pclmulqdq = Bit(leaf1.Ecx, 1);
         Ssse3 = Bit(leaf1.Ecx, 9);
@@ -27,6 +27,7 @@ internal sealed class CpuFeatures
         Rdtscp = Bit(extended.Edx, 27);
         Nx = Bit(extended.Edx, 20);
         LahfLong = Bit(extended.Ecx, 0);
+        AutoIbrs = Bit(extended2.Eax, 8);
         PhysicalBits = (int)(sizes.Eax & 0xff) is var bits and >= 32 and <= 52 ? bits : 40;
     }
 
@@ -67,6 +68,8 @@ internal sealed class CpuFeatures
     public bool Nx { get; }
 
     public bool LahfLong { get; }
+
+    public bool AutoIbrs { get; }
 
     /// <summary>MAXPHYADDR.</summary>
     public int PhysicalBits { get; }

@@ -89,7 +89,7 @@ public sealed class CpuidTests
         CpuidTable table = builder.Build(0);
         Assert.Equal(CpuIdentity.Software, CpuIdentity.Of(table));
         foreach (CpuFeature feature in CpuModel.X8664V2.Required) Assert.True(feature.IsIn(table), feature.Name);
-        foreach (string name in new[] { "kvmclock", "kvmclock-stable-bit", "invtsc", "arat", "x2apic", "tsc-deadline", "hypervisor", "erms" })
+        foreach (string name in new[] { "kvmclock", "kvmclock-stable-bit", "invtsc", "arat", "x2apic", "tsc-deadline", "hypervisor", "erms", "auto-ibrs" })
             Assert.True(Find(name).IsIn(table), name);
         foreach (string name in new[] { "xsave", "avx", "rdrand", "mtrr", "mce", "aes", "bmi1", "ht", "kvm-pv-ipi" })
             Assert.False(Find(name).IsIn(table), name);

@@ -8,6 +8,9 @@ guest=
 
 in_namespace() { ip netns exec "$namespace" "$@"; }
 
+# For what goes on in the background: $! is then the program itself.
+become_in_namespace() { exec ip netns exec "$namespace" "$@"; }
+
 stop_network() {
   [ -z "$guest" ] || kill "$guest" 2>/dev/null || true
   [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
@@ -58,9 +61,60 @@ INIT
 start_guest() {
   local name=$1 commands=${2// /^}
   shift 2
-  in_namespace "${VMM:-$root/out/vmm}" run --accel software --memory 1G --kernel "$guests/vmlinux" --initrd "$work/initrd.img" --serial "file:$work/$name.log" \
-    --append "console=ttyS0 quiet run=$commands" "$@" 2>"$work/$name.err" </dev/null &
+  rm -f "$work/$name.log"
+  become_in_namespace "${VMM:-$root/out/vmm}" run --accel software --memory 1G --kernel "$guests/vmlinux" --initrd "$work/initrd.img" --serial "file:$work/$name.log" \
+    --append "console=ttyS0 quiet ${APPEND:-} run=$commands" "$@" 2>"$work/$name.err" </dev/null &
   guest=$!
+}
+
+# start_qemu NAME COMMANDS OPTION...: the same with QEMU's TCG.
+start_qemu() {
+  local name=$1 commands=${2// /^}
+  shift 2
+  rm -f "$work/$name.log"
+  become_in_namespace qemu-system-x86_64 -accel tcg -m 1G -display none -serial "file:$work/$name.log" -kernel "$guests/vmlinuz" -initrd "$work/initrd.img" \
+    -append "console=ttyS0 quiet ${APPEND:-} run=$commands" "$@" 2>"$work/$name.err" </dev/null &
+  guest=$!
+}
+
+# serve_iperf: two servers in the namespace, for one run each.
+serve_iperf() {
+  become_in_namespace iperf3 -s -1 -p 5201 >/dev/null 2>&1 &
+  become_in_namespace iperf3 -s -1 -p 5202 >/dev/null 2>&1 &
+}
+
+# iperf_commands ADDRESS SECONDS: what a guest does for the figures.
+iperf_commands() {
+  printf '%s' "ping -q -c 100 -i 0.05 $1; iperf3 -c $1 -p 5201 -t $2 -f m; iperf3 -c $1 -p 5202 -t $2 -R -f m; echo serving; sleep 100000"
+}
+
+# take_figures NAME SYSTEM: appends what the guest NAME measured to $work/SYSTEM.{ping-min,ping-average,up,down}.
+take_figures() {
+  local log=$work/$1.log to=$work/$2
+  sed -n 's/^round-trip .* = \([0-9.]*\)\/\([0-9.]*\)\/.*/\1/p' "$log" >>"$to.ping-min"
+  sed -n 's/^round-trip .* = \([0-9.]*\)\/\([0-9.]*\)\/.*/\2/p' "$log" >>"$to.ping-average"
+  grep receiver "$log" | grep -o '[0-9.]* Mbits/sec' | cut -d ' ' -f 1 >"$work/receivers"
+  [ "$(wc -l <"$work/receivers")" -eq 2 ] || { cat "$log" >&2; die "$1: iperf3 did not come to its end"; }
+  sed -n 1p "$work/receivers" >>"$to.up"
+  sed -n 2p "$work/receivers" >>"$to.down"
+}
+
+median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+
+# compare SYSTEM SYSTEM: the table of medians.
+compare() {
+  local kind
+  printf '%-44s %10s %10s %8s\n' 'medians' "$1" "$2" ratio
+  while IFS='|' read -r kind what; do
+    a=$(median <"$work/$1.$kind") b=$(median <"$work/$2.$kind")
+    printf '%-44s %10s %10s %8s   (%s | %s)\n' "$what" "$a" "$b" "$(awk -v a="$a" -v b="$b" 'BEGIN { printf "%.2f", a / b }')" \
+      "$(paste -sd' ' "$work/$1.$kind")" "$(paste -sd' ' "$work/$2.$kind")"
+  done <<'KINDS'
+up|iperf3 from the guest, Mbit/s
+down|iperf3 to the guest, Mbit/s
+ping-min|ping, least, ms
+ping-average|ping, average, ms
+KINDS
 }
 
 # expect_line NAME TEXT: waits until the guest has written a line with the text.

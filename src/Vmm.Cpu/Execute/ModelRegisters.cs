@@ -128,6 +128,8 @@ internal static unsafe class ModelRegisters
         CpuState* s = cpu.S;
         ulong allowed = Efer.SCE | Efer.LME | Efer.LMA | Efer.FFXSR;
         if (cpu.Features.Nx) allowed |= Efer.NXE;
+        // Automatic IBRS keeps a processor from guessing; this one never does (AMD APM vol. 2 §3.1.7).
+        if (cpu.Features.AutoIbrs) allowed |= Efer.AIBRSE;
         if ((value & ~allowed) != 0) return false;
         if ((s->Cr0 & Cr0.PG) != 0 && ((value ^ s->Efer) & Efer.LME) != 0) return false;
         value = (value & ~Efer.LMA) | (s->Efer & Efer.LMA);

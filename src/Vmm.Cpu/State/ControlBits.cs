@@ -18,5 +18,5 @@ internal static class Cr4
 /// <summary>EFER bits.</summary>
 internal static class Efer
 {
-    public const ulong SCE = 1, LME = 0x100, LMA = 0x400, NXE = 0x800, FFXSR = 0x4000;
+    public const ulong SCE = 1, LME = 0x100, LMA = 0x400, NXE = 0x800, FFXSR = 0x4000, AIBRSE = 0x200000;
 }

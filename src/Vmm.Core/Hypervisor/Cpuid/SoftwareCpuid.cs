@@ -13,8 +13,9 @@ public static class SoftwareCpuid
     private const string Instructions =
         "cmov cx8 mmx fxsr sse sse2 sse3 ssse3 sse4.1 sse4.2 pclmulqdq aes popcnt movbe cx16 lahf-lm clflush rdtscp";
 
+    // Nothing is guessed here, so "auto-ibrs" costs nothing and spares the guest its retpolines.
     private const string System =
-        "fpu de pse tsc msr pae apic sep pge pat pse36 x2apic tsc-deadline hypervisor smep erms smap umip arat syscall nx lm cr8legacy invtsc " +
+        "fpu de pse tsc msr pae apic sep pge pat pse36 x2apic tsc-deadline hypervisor smep erms smap umip arat syscall nx lm cr8legacy invtsc auto-ibrs " +
         "kvm-nopiodelay kvmclock kvmclock-stable-bit";
 
     // 32 KiB, 8 ways, 64 bytes a line (AMD APM vol. 3 E.4.5).
@@ -50,12 +51,13 @@ public static class SoftwareCpuid
             Plain(CpuidLeaf.ExtendedFeatures) with { HasSubleaves = true },
             Plain(CpuidLeaf.HypervisorSignature, CpuidLeaf.KvmFeatures),
             Plain(CpuidLeaf.KvmFeatures),
-            Plain(CpuidLeaf.ExtendedMaximum, CpuidLeaf.AddressWidths),
+            Plain(CpuidLeaf.ExtendedMaximum, CpuidLeaf.AmdExtendedFeatures2),
             Plain(CpuidLeaf.ExtendedVersion),
             Plain(CpuidLeaf.AmdL1Cache, L1Tlb, L1Tlb, L1Cache, L1Cache),
             Plain(CpuidLeaf.AmdL2Cache, L2Tlb, L2Tlb, L2Cache),
             Plain(CpuidLeaf.Power),
             Plain(CpuidLeaf.AddressWidths, PhysicalAddressBits | (LinearAddressBits << 8)),
+            Plain(CpuidLeaf.AmdExtendedFeatures2),
         ]);
     }
 }
