@@ -66,6 +66,9 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
     /// <summary>Whether the guest uses messages instead of the wire.</summary>
     public bool IsEnabled => (_control & MsixControl.Enable) != 0;
 
+    /// <summary><see cref="IsEnabled"/> may have changed. Raised without locks of this table, on the thread of the guest's write.</summary>
+    public event Action? EnabledChanged;
+
     /// <summary>The BAR to add to the function.</summary>
     public PciBar NewBar() => new(_bar, PciBarKind.Memory32, 2 * _pbaOffset, this);
 
@@ -150,6 +153,8 @@ public sealed class MsixTable : IPciCapability, IBusDevice, IStateful<MsixState>
             _control = (MsixControl)(data[index] << 8) & MsixControl.Writable;
             Follow();
         }
+
+        EnabledChanged?.Invoke();
     }
 
     /// <inheritdoc/>

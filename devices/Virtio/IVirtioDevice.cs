@@ -45,6 +45,17 @@ public interface IVirtioDevice
     /// </summary>
     int KickDescriptor(int queue) => -1;
 
+    /// <summary>
+    /// Has an eventfd of somebody else's do what <see cref="OnKick"/> does, until <see cref="StopListening"/>; nobody takes its count. False
+    /// when only a call will do. While the driver is ready.
+    /// </summary>
+    bool TryListen(int queue, int descriptor) => false;
+
+    /// <summary>Ends <see cref="TryListen"/>, before the descriptor is closed.</summary>
+    void StopListening(int queue, int descriptor)
+    {
+    }
+
     /// <summary>The driver is gone. The queues give nothing any more; requests that are under way may end and are then forgotten.</summary>
     void Reset();
 }

@@ -8,6 +8,9 @@ namespace Vmm.Devices.Virtio;
 /// <param name="ConfigChanged">Tells the driver that the configuration has changed. Any thread, any lock.</param>
 public sealed record VirtioActivation(ulong Features, IReadOnlyList<VirtQueue> Queues, Action ConfigChanged)
 {
+    /// <summary>For a device whose rings others serve; null for all others.</summary>
+    public IVirtioCalls? Calls { get; init; }
+
     /// <summary>Whether all these feature bits were negotiated.</summary>
     public bool Has(ulong features) => (Features & features) == features;
 }

@@ -9,7 +9,7 @@ namespace Vmm.Devices.Virtio;
 /// status reads zero, once no request is under way; nothing blocks meanwhile. Thread-safe.
 /// </summary>
 /// <remarks>Lock order: core, then device, then queue, then interrupts. The queues' call-backs take no lock of the core.</remarks>
-internal sealed class VirtioCore : IStateful<VirtioCoreState>
+internal sealed class VirtioCore : IVirtioCalls, IStateful<VirtioCoreState>
 {
     private const VirtioStatus SetByDriver = VirtioStatus.ACKNOWLEDGE | VirtioStatus.DRIVER | VirtioStatus.FAILED;
 
@@ -17,7 +17,9 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
     private readonly IVirtioDevice _device;
     private readonly IVirtioInterrupts _interrupts;
     private readonly Action<string>? _diagnostics;
-    private readonly VirtQueue[] _queues;
+    private readonly IVirtioRemoteDevice? _remote;
+    private readonly IQueueEnd[] _queues;
+    private readonly VirtQueue[] _served;
     private readonly VirtQueueSetup[] _setups;
     private readonly byte[] _seenConfig;
     private int _status;
@@ -27,7 +29,10 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
     public VirtioCore(IVirtioDevice device, GuestMemory memory, IVirtioInterrupts interrupts, Action<string>? diagnostics)
     {
         (_device, _interrupts, _diagnostics) = (device, interrupts, diagnostics);
-        _queues = [.. device.QueueSizes.ToArray().Select((size, i) => new VirtQueue(i, size, memory, QueueUsed, QueueBroke))];
+        _remote = device as IVirtioRemoteDevice;
+        ushort[] sizes = device.QueueSizes.ToArray();
+        _served = _remote is null ? [.. sizes.Select((size, i) => new VirtQueue(i, size, memory, QueueUsed, QueueBroke))] : [];
+        _queues = _remote is null ? _served : [.. sizes.Select((size, i) => new RemoteQueue(_remote, i, size))];
         _setups = new VirtQueueSetup[_queues.Length];
         _seenConfig = new byte[device.ConfigBytes];
         Forget();
@@ -37,7 +42,7 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
 
     public uint ConfigBytes => _device.ConfigBytes;
 
-    public ulong OfferedFeatures => _device.OfferedFeatures | VirtioFeatures.Common;
+    public ulong OfferedFeatures => _device.OfferedFeatures | (_remote is null ? VirtioFeatures.Common : VirtioFeatures.VIRTIO_F_VERSION_1);
 
     public ulong DriverFeatures { get; private set; }
 
@@ -173,19 +178,29 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
         if ((uint)queue < (uint)_queues.Length && IsLive) _device.OnKick(queue);
     }
 
+    /// <summary>The transport's eventfds for the queues may be others than before. Any thread; takes no lock.</summary>
+    public void CallsChanged() => _remote?.CallsChanged();
+
     /// <summary>An eventfd that kicks a queue without this object; -1 for none.</summary>
     public int KickDescriptor(int queue) => _device.KickDescriptor(queue);
 
     /// <summary>The queues give no chains until <see cref="Release"/>: once <see cref="IsIdle"/>, state and memory stand still.</summary>
     public void Hold()
     {
-        foreach (VirtQueue queue in _queues) queue.Hold(true);
+        lock (_gate)
+        {
+            foreach (IQueueEnd queue in _queues) queue.Hold(true);
+        }
     }
 
     /// <summary>Goes on after <see cref="Hold"/>.</summary>
     public void Release()
     {
-        foreach (VirtQueue queue in _queues) queue.Hold(false);
+        lock (_gate)
+        {
+            foreach (IQueueEnd queue in _queues) queue.Hold(false);
+        }
+
         for (int i = 0; i < _queues.Length; i++) Kick(i);
     }
 
@@ -268,12 +283,12 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
         LiveChanged?.Invoke();
     }
 
-    private VirtioActivation NewActivation() => new(DriverFeatures, _queues, ConfigChanged);
+    private VirtioActivation NewActivation() => new(DriverFeatures, _served, ConfigChanged) { Calls = _remote is null ? null : this };
 
     private void BeginReset()
     {
         _isResetting = true;
-        foreach (VirtQueue queue in _queues) queue.Stop();
+        foreach (IQueueEnd queue in _queues) queue.Stop();
         if (IsLive) _device.Reset();
         FinishReset();
     }
@@ -307,12 +322,23 @@ internal sealed class VirtioCore : IStateful<VirtioCoreState>
 
     private void QueueUsed(VirtQueue queue) => _interrupts.QueueUsed(queue.Index);
 
-    private void QueueBroke(VirtQueue queue, string problem)
+    private void QueueBroke(VirtQueue queue, string problem) => Break(queue.Index, problem);
+
+    int IVirtioCalls.Descriptor(int queue) => _interrupts.QueueDescriptor(queue);
+
+    void IVirtioCalls.Raise(int queue)
+    {
+        if ((uint)queue < (uint)_queues.Length && IsLive) _interrupts.QueueUsed(queue);
+    }
+
+    void IVirtioCalls.Break(int queue, string why) => Break(queue, why);
+
+    private void Break(int queue, string problem)
     {
         // Once in a device's life: the driver that goes on after it has been told is not listened to.
         bool isFirst = (Interlocked.Or(ref _status, (int)VirtioStatus.DEVICE_NEEDS_RESET) & (int)VirtioStatus.DEVICE_NEEDS_RESET) == 0;
         if (!isFirst) return;
-        _diagnostics?.Invoke($"{_device.Name}: queue {queue.Index} is broken and waits for a reset: {problem}");
+        _diagnostics?.Invoke($"{_device.Name}: queue {queue} is broken and waits for a reset: {problem}");
         if (IsLive) _interrupts.ConfigChanged();
     }
 }

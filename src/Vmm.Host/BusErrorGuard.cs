@@ -15,7 +15,7 @@ internal static unsafe class BusErrorGuard
     // In the page behind the code: whom to call, an action that is all zero for the default, then the ranges.
     private const int PreviousOffset = PageBytes;
     private const int RangesOffset = PageBytes + 64;
-    private const int MostRanges = 32;
+    private const int MostRanges = 128;
 
     private static readonly Lock Gate = new();
     private static byte* _pages;

@@ -3,7 +3,7 @@ using Vmm.Host.Native;
 
 namespace Vmm.Host;
 
-/// <summary>A counter in the kernel that can be waited for, signalled by KVM and shared with another process (eventfd(2)). Only <see cref="Wait"/> blocks.</summary>
+/// <summary>A counter in the kernel that can be waited for, signalled by KVM and shared with another process (eventfd(2)). Nothing here blocks.</summary>
 public sealed unsafe class EventFd : IDisposable
 {
     private readonly LinuxFile _file;
@@ -13,17 +13,19 @@ public sealed unsafe class EventFd : IDisposable
     public EventFd() : this(LinuxFile.FromResult(Libc.EventFd(0, Libc.EFD_CLOEXEC | Libc.EFD_NONBLOCK), "making an eventfd")) { }
 
     /// <summary>Takes over an eventfd that came from elsewhere (a vhost-user message) and makes it non-blocking.</summary>
-    public EventFd(LinuxFile file) : this(file, blocks: false) { }
-
-    private EventFd(LinuxFile file, bool blocks)
+    public EventFd(LinuxFile file)
     {
         _file = file;
-        _file.SetNonBlocking(!blocks);
+        _file.SetNonBlocking(true);
     }
 
-    /// <summary>A new eventfd for <see cref="Wait"/>.</summary>
-    /// <exception cref="LinuxException">No descriptor is free.</exception>
-    public static EventFd NewBlocking() => new(LinuxFile.FromResult(Libc.EventFd(0, Libc.EFD_CLOEXEC), "making an eventfd"), blocks: true);
+    /// <summary>Whether a descriptor that came from elsewhere is an eventfd: writing to it then ends at once.</summary>
+    public static bool Is(LinuxFile file)
+    {
+        if (new FileInfo($"/proc/self/fd/{file.Fd}").LinkTarget != "anon_inode:[eventfd]") return false;
+        file.SetNonBlocking(true);
+        return true;
+    }
 
     /// <summary>The descriptor's number, good while this object is not disposed.</summary>
     public int Fd => _file.Fd;
@@ -53,21 +55,6 @@ public sealed unsafe class EventFd : IDisposable
         if (Libc.Read(Fd, &count, sizeof(ulong)) >= 0) return count;
         int errno = Marshal.GetLastPInvokeError();
         return errno == Errno.EAGAIN ? 0UL : throw new LinuxException("reading an eventfd", errno);
-    }
-
-    /// <summary>Waits until the count is not 0, takes it and sets it to 0. For an eventfd of <see cref="NewBlocking"/>.</summary>
-    /// <exception cref="LinuxException">The descriptor is no eventfd any more.</exception>
-    public ulong Wait()
-    {
-        ulong count = 0;
-        // SAFETY: eight bytes of a local.
-        while (Libc.Read(Fd, &count, sizeof(ulong)) < 0)
-        {
-            int errno = Marshal.GetLastPInvokeError();
-            if (errno != Errno.EINTR) throw new LinuxException("waiting for an eventfd", errno);
-        }
-
-        return count;
     }
 
     /// <inheritdoc/>

@@ -51,6 +51,10 @@ internal sealed class BlockRequestServer
 
     public int WakeDescriptor => _worker.WakeDescriptor;
 
+    public bool TryListen(int descriptor) => _worker.TryListen(descriptor);
+
+    public void StopListening(int descriptor) => _worker.StopListening(descriptor);
+
     /// <summary>Takes nothing more from the ring, waits for what is under way, and ends the worker, in this order: the kernel cancels what a thread began that is gone.</summary>
     public void End()
     {

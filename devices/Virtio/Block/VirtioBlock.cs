@@ -154,6 +154,12 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
     public int KickDescriptor(int queue) => _servers[queue].WakeDescriptor;
 
     /// <inheritdoc/>
+    public bool TryListen(int queue, int descriptor) => _servers[queue].TryListen(descriptor);
+
+    /// <inheritdoc/>
+    public void StopListening(int queue, int descriptor) => _servers[queue].StopListening(descriptor);
+
+    /// <inheritdoc/>
     public void Reset()
     {
         Volatile.Write(ref _activation, null);

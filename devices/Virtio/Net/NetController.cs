@@ -26,7 +26,7 @@ internal sealed class NetController
 
     public void Wake() => _worker.Wake();
 
-    public int WakeDescriptor => _worker.WakeDescriptor;
+    public IWorker Worker => _worker;
 
     public void End() => _worker.Dispose();
 

@@ -59,7 +59,7 @@ internal sealed class NetReceiver
 
     public void Wake() => _worker.Wake();
 
-    public int WakeDescriptor => _worker.WakeDescriptor;
+    public IWorker Worker => _worker;
 
     public void End() => _worker.Dispose();
 

@@ -203,14 +203,13 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, IStateful<VirtioNet
     }
 
     /// <inheritdoc/>
-    public int KickDescriptor(int queue)
-    {
-        if (Activation is not { } activation) return -1;
-        int control = ControlQueueOf(activation);
-        if (queue == control) return _controller.WakeDescriptor;
-        if (queue > control) return -1;
-        return queue % QueuesPerPair == 0 ? _receivers[queue / QueuesPerPair].WakeDescriptor : _transmitters[queue / QueuesPerPair].WakeDescriptor;
-    }
+    public int KickDescriptor(int queue) => WorkerOf(queue)?.WakeDescriptor ?? -1;
+
+    /// <inheritdoc/>
+    public bool TryListen(int queue, int descriptor) => WorkerOf(queue)?.TryListen(descriptor) ?? false;
+
+    /// <inheritdoc/>
+    public void StopListening(int queue, int descriptor) => WorkerOf(queue)?.StopListening(descriptor);
 
     /// <inheritdoc/>
     public void Reset()
@@ -343,6 +342,16 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, IStateful<VirtioNet
         Volatile.Write(ref _receiveOffloads, (int)accepted);
         Volatile.Write(ref _pairs, pairs);
         _backend.Configure(accepted, pairs);
+    }
+
+    /// <summary>Who serves a queue, as the driver numbers them; null without a driver.</summary>
+    private IWorker? WorkerOf(int queue)
+    {
+        if (Activation is not { } activation) return null;
+        int control = ControlQueueOf(activation);
+        if (queue == control) return _controller.Worker;
+        if (queue > control) return null;
+        return queue % QueuesPerPair == 0 ? _receivers[queue / QueuesPerPair].Worker : _transmitters[queue / QueuesPerPair].Worker;
     }
 
     private void WakeReceivers()

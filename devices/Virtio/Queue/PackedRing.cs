@@ -24,7 +24,13 @@ internal sealed class PackedRing(GuestMemory memory, ushort maxSize) : VirtRing(
 
     public override VirtRingPosition Position => new(_nextAvailable.Value, _nextUsed.Value, _nextUsed.Retreat(_unsignalled, Size).Value);
 
-    public override VirtRingPosition Origin => new(WrapBit, WrapBit, WrapBit);
+    /// <summary>The position at the beginning of a ring.</summary>
+    public static VirtRingPosition Start { get; } = new(WrapBit, WrapBit, WrapBit);
+
+    public override VirtRingPosition Origin => Start;
+
+    /// <summary>A position further on in a ring of this size.</summary>
+    public static ushort Advance(ushort position, int by, int size) => new Place(position).Advance(by, size).Value;
 
     public override bool IsPossible(in VirtRingPosition position, ushort size)
         => new Place(position.NextAvailable).Index < size && new Place(position.NextUsed).Index < size && new Place(position.Signalled).Index < size;
@@ -59,29 +65,38 @@ internal sealed class PackedRing(GuestMemory memory, ushort maxSize) : VirtRing(
 
     protected override bool TryLoad(VirtChain chain, out string? problem)
     {
-        Place at = _nextAvailable;
+        if (!TryLoad(chain, isLeft: false, out problem)) return false;
+        _nextAvailable = _nextAvailable.Advance(chain.Slots, Size);
+        return true;
+    }
+
+    protected override bool TryLoadLeft(VirtChain chain, out string? problem) => TryLoad(chain, isLeft: true, out problem);
+
+    private bool TryLoad(VirtChain chain, bool isLeft, out string? problem)
+    {
         chain.Begin(id: 0, slots: 0);
         while (true)
         {
-            if (!Memory.TryRead(Descriptor(at.Index), out PackedDescriptor descriptor) || Taken + chain.Slots >= Size)
+            bool isThere = isLeft
+                ? Ledger!.TryReadLeft(chain, chain.Slots, out PackedDescriptor descriptor)
+                : Memory.TryRead(Descriptor(_nextAvailable.Advance(chain.Slots, Size).Index), out descriptor);
+            if (!isThere || Taken + chain.Slots >= Size)
             {
                 problem = $"a chain needs more than the {Size - Taken} descriptors that are left";
                 return false;
             }
 
-            at = at.Advance(1, Size);
             // The id that counts is the last one's (§2.8.6).
             chain.Extend(descriptor.Id);
             bool hasNext = (descriptor.Flags & VirtqDescriptorFlags.VIRTQ_DESC_F_NEXT) != 0;
+            if (!isLeft) Ledger?.Read(descriptor, isFirst: chain.Slots == 1, isLast: !hasNext);
             bool isTable = (descriptor.Flags & VirtqDescriptorFlags.VIRTQ_DESC_F_INDIRECT) != 0;
             bool isWritable = (descriptor.Flags & VirtqDescriptorFlags.VIRTQ_DESC_F_WRITE) != 0;
             bool isGood = isTable
                 ? IsGoodTable(descriptor.Length, hasNext || chain.Slots != 1, out problem) && TryLoadTable(chain, descriptor, out problem)
                 : TryAdd(chain, descriptor.Address, descriptor.Length, isWritable, out problem);
             if (!isGood) return false;
-            if (hasNext) continue;
-            _nextAvailable = at;
-            return true;
+            if (!hasNext) return true;
         }
     }
 
@@ -105,7 +120,7 @@ internal sealed class PackedRing(GuestMemory memory, ushort maxSize) : VirtRing(
     }
 
     // What was staged first is shown last: the driver looks at nothing behind it before.
-    public override void Publish()
+    protected override void Show()
     {
         Memory.TryWriteRelease(_firstStaged!.Value + FlagsOffset, (ushort)_firstFlags);
         _firstStaged = null;

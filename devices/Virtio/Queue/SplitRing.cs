@@ -51,6 +51,15 @@ internal sealed class SplitRing(GuestMemory memory, ushort maxSize) : VirtRing(m
     {
         GuestAddress entry = _available + (RingHeaderBytes + AvailableElementBytes * (ulong)(_nextAvailable & (Size - 1)));
         if (!Memory.TryRead(entry, out ushort head)) head = ushort.MaxValue;
+        if (!TryLoad(chain, head, out problem)) return false;
+        _nextAvailable++;
+        return true;
+    }
+
+    protected override bool TryLoadLeft(VirtChain chain, out string? problem) => TryLoad(chain, (ushort)chain.Entry, out problem);
+
+    private bool TryLoad(VirtChain chain, ushort head, out string? problem)
+    {
         chain.Begin(head, slots: 1);
         GuestAddress table = _descriptors;
         uint tableSize = Size, index = head;
@@ -80,12 +89,11 @@ internal sealed class SplitRing(GuestMemory memory, ushort maxSize) : VirtRing(m
                 continue;
             }
 
-            _nextAvailable++;
             return true;
         }
     }
 
-    public override void Publish() => Memory.TryWriteRelease(_used + IndexOffset, _nextUsed);
+    protected override void Show() => Memory.TryWriteRelease(_used + IndexOffset, _nextUsed);
 
     protected override void WriteUsed(VirtChain chain, uint writtenBytes)
     {

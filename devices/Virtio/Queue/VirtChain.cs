@@ -38,6 +38,12 @@ public sealed class VirtChain
     /// <summary>Which life of the queue gave it; 0 for none.</summary>
     internal uint Generation { get; set; }
 
+    /// <summary>Where a ledger knows it.</summary>
+    internal int Entry { get; set; }
+
+    /// <summary>An earlier server took it from the ring.</summary>
+    internal bool IsLeft { get; set; }
+
     internal bool IsFull => _count == _segments.Length;
 
     /// <summary>One of the ranges that the device may write, as the driver gave it; it lies in RAM.</summary>
@@ -100,7 +106,7 @@ public sealed class VirtChain
 
     internal void Begin(ushort id, int slots)
     {
-        (_count, _readable, ReadableBytes, WritableBytes, Id, Slots) = (0, 0, 0, 0, id, slots);
+        (_count, _readable, ReadableBytes, WritableBytes, Id, Slots, IsLeft) = (0, 0, 0, 0, id, slots, false);
     }
 
     /// <summary>It takes one more entry, which names it.</summary>

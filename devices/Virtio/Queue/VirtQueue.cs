@@ -9,7 +9,7 @@ namespace Vmm.Devices.Virtio.Queue;
 /// indices. Chains are copied and checked once; they may be given back in any order. A ring that breaks the rules latches: it gives
 /// nothing until it is reset, and the owner is told once. Thread-safe; nothing allocates once the queue has started.
 /// </summary>
-public sealed class VirtQueue
+public sealed class VirtQueue : IQueueEnd
 {
     private readonly Lock _gate = new();
     private readonly GuestMemory _memory;
@@ -177,7 +177,23 @@ public sealed class VirtQueue
     internal void Start(in VirtQueueSetup setup, ulong features)
     {
         VirtRing ring = RingFor(features);
-        Start(ring, setup, features, ring.Origin);
+        Start(ring, setup, features, ring.Origin, ledger: null);
+    }
+
+    /// <summary>Starts at a place in a ring. A ring that cannot be, or has no such place, latches at once. Not while chains are out.</summary>
+    internal void Start(in VirtQueueSetup setup, ulong features, in VirtRingPosition position, IChainLedger? ledger)
+    {
+        VirtRing ring = RingFor(features);
+        Start(ring, setup, features, position, ledger);
+    }
+
+    /// <summary>How far it has come, while it runs.</summary>
+    internal VirtRingPosition Position
+    {
+        get
+        {
+            lock (_gate) return _ring.Position;
+        }
     }
 
     /// <summary>Stops giving chains. Those that are out may come back and are forgotten; until they have, <see cref="IsIdle"/> is false.</summary>
@@ -230,20 +246,30 @@ public sealed class VirtQueue
         VirtRingPosition position = new(state.NextAvailable, state.NextUsed, state.SignalledUsed);
         if (!state.IsBroken && !ring.IsPossible(position, setup.Size))
             throw new StateException($"queue {Index}: places 0x{state.NextAvailable:x} and 0x{state.NextUsed:x} are not in a ring of {setup.Size}");
-        Start(ring, setup, features, position);
+        Start(ring, setup, features, position, ledger: null);
         lock (_gate) IsBroken |= state.IsBroken;
     }
 
+    void IQueueEnd.Start(in VirtQueueSetup setup, ulong features) => Start(setup, features);
+
+    void IQueueEnd.Stop() => Stop();
+
+    void IQueueEnd.Hold(bool isHeld) => Hold(isHeld);
+
+    VirtQueueState IQueueEnd.Save(in VirtQueueSetup setup) => Save(setup);
+
+    void IQueueEnd.Restore(VirtQueueState state, in VirtQueueSetup setup, ulong features) => Restore(state, setup, features);
+
     private VirtRing RingFor(ulong features) => (features & VirtioFeatures.VIRTIO_F_RING_PACKED) != 0 ? _packed : _split;
 
-    private void Start(VirtRing ring, in VirtQueueSetup setup, ulong features, in VirtRingPosition position)
+    private void Start(VirtRing ring, in VirtQueueSetup setup, ulong features, in VirtRingPosition position, IChainLedger? ledger)
     {
         bool isGood;
         lock (_gate)
         {
             _ring = ring;
             _generation++;
-            isGood = ring.TryStart(setup, features, position);
+            isGood = ring.IsPossible(position, setup.Size) && ring.TryStart(setup, features, position, ledger);
             IsBroken = !isGood;
             _isRunning = true;
         }

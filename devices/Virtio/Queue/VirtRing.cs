@@ -11,6 +11,9 @@ internal abstract class VirtRing(GuestMemory memory, ushort maxSize)
     // Kicks are asked for when the ring is found empty, and not while the device is at work.
     private bool _wantsKicks;
 
+    /// <summary>Who keeps account of the chains that are out; null for nobody.</summary>
+    protected IChainLedger? Ledger { get; private set; }
+
     protected GuestMemory Memory => memory;
 
     protected ushort MaxSize => maxSize;
@@ -35,8 +38,9 @@ internal abstract class VirtRing(GuestMemory memory, ushort maxSize)
     public abstract bool IsPossible(in VirtRingPosition position, ushort size);
 
     /// <summary>Goes to a ring in memory. False when it cannot be there.</summary>
-    public bool TryStart(in VirtQueueSetup setup, ulong features, in VirtRingPosition position)
+    public bool TryStart(in VirtQueueSetup setup, ulong features, in VirtRingPosition position, IChainLedger? ledger)
     {
+        Ledger = ledger;
         Size = setup.Size;
         HasIndirect = (features & VirtioFeatures.VIRTIO_F_INDIRECT_DESC) != 0;
         HasEventIndex = (features & VirtioFeatures.VIRTIO_F_EVENT_IDX) != 0;
@@ -50,6 +54,7 @@ internal abstract class VirtRing(GuestMemory memory, ushort maxSize)
     /// <returns>True: there is one, or <paramref name="problem"/> says why the ring is broken.</returns>
     public bool TryTake(VirtChain chain, out string? problem)
     {
+        if (Ledger is { HasLeft: true }) return TryTakeLeft(chain, out problem);
         if (!HasNext(out problem))
         {
             if (problem is not null) return true;
@@ -68,6 +73,16 @@ internal abstract class VirtRing(GuestMemory memory, ushort maxSize)
 
         if (!TryLoad(chain, out problem)) return true;
         Taken += chain.Slots;
+        Ledger?.Taken(chain);
+        return true;
+    }
+
+    private bool TryTakeLeft(VirtChain chain, out string? problem)
+    {
+        Ledger!.TakeLeft(chain);
+        if (!TryLoadLeft(chain, out problem)) return true;
+        chain.IsLeft = true;
+        Taken += chain.Slots;
         return true;
     }
 
@@ -83,16 +98,23 @@ internal abstract class VirtRing(GuestMemory memory, ushort maxSize)
     {
         Taken -= chain.Slots;
         WriteUsed(chain, writtenBytes);
+        Ledger?.Staged(chain);
     }
 
     /// <summary>Shows the driver all that was staged, at once. Only when something was.</summary>
-    public abstract void Publish();
+    public void Publish()
+    {
+        Ledger?.Publishing(Position);
+        Show();
+        Ledger?.Published(Position);
+    }
 
     /// <summary>The chain that was taken last is there to be taken again.</summary>
     public void PutBack(VirtChain chain)
     {
         Taken -= chain.Slots;
-        StepBack(chain.Slots);
+        if (!chain.IsLeft) StepBack(chain.Slots);
+        Ledger?.PutBack(chain);
     }
 
     /// <summary>Whether the driver wants to be interrupted because of what was given back since this was last asked.</summary>
@@ -108,6 +130,12 @@ internal abstract class VirtRing(GuestMemory memory, ushort maxSize)
 
     /// <summary>Copies the next chain and steps behind it.</summary>
     protected abstract bool TryLoad(VirtChain chain, out string? problem);
+
+    /// <summary>Copies a chain that <see cref="Ledger"/> knows and that the ring may not have any more.</summary>
+    protected abstract bool TryLoadLeft(VirtChain chain, out string? problem);
+
+    /// <summary>Shows what was staged.</summary>
+    protected abstract void Show();
 
     protected abstract void WriteUsed(VirtChain chain, uint writtenBytes);
 

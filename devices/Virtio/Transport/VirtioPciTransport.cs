@@ -59,6 +59,7 @@ public sealed class VirtioPciTransport : IVirtioTransport, IDisposable, IBusDevi
             SubsystemId = NonTransitionalSubsystem,
         }, interruptPin: 1);
         Msix = new MsixTable(_core.QueueCount + 1, MsixBar);
+        Msix.EnabledChanged += _core.CallsChanged;
         _bar = new PciBar(MainBar, PciBarKind.Memory64, BarBytes, this);
         _bar.Moved += OnMoved;
         _core.LiveChanged += () => DoorbellsChanged?.Invoke();
@@ -156,6 +157,12 @@ public sealed class VirtioPciTransport : IVirtioTransport, IDisposable, IBusDevi
     {
         if (Msix.IsEnabled) Msix.Raise(Volatile.Read(ref _queueVectors[queue]));
         else RaiseWire(VirtioIsr.QueueUsed);
+    }
+
+    int IVirtioInterrupts.QueueDescriptor(int queue)
+    {
+        ushort vector = Volatile.Read(ref _queueVectors[queue]);
+        return Msix.IsEnabled && vector != VIRTIO_MSI_NO_VECTOR ? Msix.Descriptor(vector) : -1;
     }
 
     void IVirtioInterrupts.ConfigChanged()
@@ -333,7 +340,9 @@ public sealed class VirtioPciTransport : IVirtioTransport, IDisposable, IBusDevi
                 _queueSelect = (ushort)value;
                 break;
             case VirtioPciCommon.queue_msix_vector:
-                if (_queueSelect < _queueVectors.Length) Volatile.Write(ref _queueVectors[_queueSelect], Vector(value));
+                if (_queueSelect >= _queueVectors.Length) break;
+                Volatile.Write(ref _queueVectors[_queueSelect], Vector(value));
+                _core.CallsChanged();
                 break;
             case VirtioPciCommon.queue_enable:
                 if (value == 1) _core.EnableQueue(_queueSelect);

@@ -14,11 +14,12 @@ public sealed unsafe class GuestMemory
     // From here on the kernel copies into the memory's file: pages that are new then cost neither a fault nor a clearing each.
     private const int BulkBytes = 64 << 10;
 
-    private readonly GuestMemoryRegion[] _regions;
-    private readonly SafeFileHandle?[] _files;
-    private readonly byte[][] _flags;
     private readonly IPageDiscarder? _discarder;
+    private GuestMemoryRegion[] _regions;
+    private SafeFileHandle?[] _files;
+    private byte[][] _flags;
     private ICodePageObserver? _codeObserver;
+    private IDirtyLog? _dirtyLog;
 
     /// <param name="regions">The pieces, in any order; they must be page-aligned and must not overlap.</param>
     /// <param name="discarder">Gives pages back to the host; null where it cannot be done.</param>
@@ -26,20 +27,7 @@ public sealed unsafe class GuestMemory
     public GuestMemory(IEnumerable<GuestMemoryRegion> regions, IPageDiscarder? discarder = null)
     {
         _discarder = discarder;
-        _regions = [.. regions.OrderBy(r => r.Start.Value)];
-        ulong end = 0;
-        foreach (GuestMemoryRegion region in _regions)
-        {
-            bool aligned = ((region.Start.Value | region.SizeBytes) & (GuestAddress.PageSize - 1)) == 0;
-            if (!aligned || region.SizeBytes == 0 || region.End < region.Start.Value || region.Start.Value < end)
-                throw new ArgumentException($"guest memory region at {region.Start} with {region.SizeBytes} bytes is misaligned, empty or overlaps");
-            end = region.End;
-        }
-
-        _files = [.. _regions.Select(r => r.FileDescriptor < 0 ? null : new SafeFileHandle(r.FileDescriptor, ownsHandle: false))];
-
-        // Pinned, because the software CPU keeps a pointer to the flags of a page in its TLB path.
-        _flags = [.. _regions.Select(r => GC.AllocateArray<byte>(checked((int)(r.SizeBytes >> GuestAddress.PageShift)), pinned: true))];
+        (_regions, _files, _flags) = Lay(regions);
     }
 
     /// <summary>The regions in ascending order of address.</summary>
@@ -58,6 +46,9 @@ public sealed unsafe class GuestMemory
 
     /// <summary>Names the software CPU that wants to hear of writes to pages marked <see cref="PageFlags.Code"/>.</summary>
     public void SetCodeObserver(ICodePageObserver? observer) => _codeObserver = observer;
+
+    /// <summary>Names who keeps account of written pages beside <see cref="CollectDirty"/>; null for nobody.</summary>
+    public void SetDirtyLog(IDirtyLog? log) => Volatile.Write(ref _dirtyLog, log);
 
     /// <summary>Whether every byte of a range is memory, and none of it ROM where it is to be written. An empty range is.</summary>
     public bool Contains(GuestAddress from, ulong sizeBytes, bool forWrite)
@@ -278,6 +269,28 @@ public sealed unsafe class GuestMemory
         }
     }
 
+    /// <summary>Puts other regions in the place of all that there are. Nobody may be using the memory; whoever uses it next has synchronized with this.</summary>
+    /// <exception cref="ArgumentException">As the constructor's; nothing has changed.</exception>
+    public void Replace(IEnumerable<GuestMemoryRegion> regions) => (_regions, _files, _flags) = Lay(regions);
+
+    private static (GuestMemoryRegion[] Regions, SafeFileHandle?[] Files, byte[][] Flags) Lay(IEnumerable<GuestMemoryRegion> pieces)
+    {
+        GuestMemoryRegion[] regions = [.. pieces.OrderBy(r => r.Start.Value)];
+        ulong end = 0;
+        foreach (GuestMemoryRegion region in regions)
+        {
+            bool aligned = ((region.Start.Value | region.SizeBytes) & (GuestAddress.PageSize - 1)) == 0;
+            if (!aligned || region.SizeBytes == 0 || region.End < region.Start.Value || region.Start.Value < end)
+                throw new ArgumentException($"guest memory region at {region.Start} with {region.SizeBytes} bytes is misaligned, empty or overlaps");
+            end = region.End;
+        }
+
+        // The flags are pinned, because the software CPU keeps a pointer to those of a page in its TLB path.
+        return (regions,
+            [.. regions.Select(r => r.FileDescriptor < 0 ? null : new SafeFileHandle(r.FileDescriptor, ownsHandle: false))],
+            [.. regions.Select(r => GC.AllocateArray<byte>(checked((int)(r.SizeBytes >> GuestAddress.PageShift)), pinned: true))]);
+    }
+
     private bool Covers(ulong at, ulong count)
     {
         while (count != 0)
@@ -317,6 +330,7 @@ public sealed unsafe class GuestMemory
         byte[] flags = _flags[region];
         ulong first = (at - _regions[region].Start.Value) >> GuestAddress.PageShift;
         ulong last = (at + count - 1 - _regions[region].Start.Value) >> GuestAddress.PageShift;
+        Volatile.Read(ref _dirtyLog)?.PagesWritten(at >> GuestAddress.PageShift, (at + count - 1) >> GuestAddress.PageShift);
         // The bytes must be visible before the flags are judged: a CPU sets Code before it reads what it decodes.
         Interlocked.MemoryBarrier();
         for (ulong page = first; page <= last; page++)

@@ -11,12 +11,20 @@ internal static unsafe partial class Libc
     public const int SOCK_CLOEXEC = O_CLOEXEC;
     public const int MSG_PEEK = 2;
     public const int MSG_NOSIGNAL = 0x4000;
+    public const int MSG_CTRUNC = 8;
+    public const int MSG_CMSG_CLOEXEC = 0x4000_0000;
+    public const int SCM_RIGHTS = 1;
+    public const short POLLIN = 1;
+    public const short POLLOUT = 4;
     public const int SHUT_RDWR = 2;
     public const short POLLERR = 8;
     public const short POLLHUP = 0x10;
 
     [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
     public static partial int Socket(int family, int type, int protocol);
+
+    [LibraryImport(Library, EntryPoint = "socketpair", SetLastError = true)]
+    public static partial int SocketPair(int family, int type, int protocol, int* sockets);
 
     [LibraryImport(Library, EntryPoint = "bind", SetLastError = true)]
     public static partial int Bind(int fd, SockAddrUn* address, uint length);

@@ -1,0 +1,150 @@
+using Vmm.Core.Memory;
+using Vmm.DeviceModel.VhostUser.Messages;
+using Vmm.Devices.Virtio;
+using Vmm.Devices.Virtio.Queue;
+using Vmm.Host;
+
+namespace Vmm.DeviceModel.VhostUser.Server;
+
+/// <summary>
+/// The back end of the vhost-user protocol: has a virtio device serve the rings of a front end in another process, one at a time. The
+/// front end is not trusted: what it sends is judged, and at the worst its connection ends. The device outlives connections.
+/// </summary>
+public sealed class VhostUserServer : IDisposable
+{
+    private const int MostNotes = 16;
+
+    private readonly Lock _gate = new();
+    private readonly UnixListener? _listener;
+    private readonly EpollLoop _loop;
+    private readonly Action<string> _note;
+    private readonly EpollRegistration? _accepting;
+    private VhostUserSession? _session;
+    private Thread? _thread;
+    private int _notes;
+    private bool _isDisposed;
+
+    /// <summary>Serves whoever connects to a socket.</summary>
+    /// <param name="device">The device; stays the caller's. Nobody else uses it.</param>
+    /// <param name="listener">The socket; becomes this object's.</param>
+    /// <param name="loop">Where descriptors are watched.</param>
+    /// <param name="note">Takes lines for people, a bounded number for each connection. Any thread.</param>
+    public VhostUserServer(IVirtioDevice device, UnixListener listener, EpollLoop loop, Action<string> note) : this(device, loop, note)
+    {
+        _listener = listener;
+        _accepting = loop.Add(listener.Fd, EpollEvents.Readable | EpollEvents.OneShot, _ => Accept());
+    }
+
+    /// <summary>Serves one connection that is there already.</summary>
+    /// <param name="device">The device; stays the caller's.</param>
+    /// <param name="connection">The connection; becomes this object's.</param>
+    /// <param name="loop">Where descriptors are watched.</param>
+    /// <param name="note">Takes lines for people. Any thread.</param>
+    public VhostUserServer(IVirtioDevice device, UnixChannel connection, EpollLoop loop, Action<string> note) : this(device, loop, note) => Begin(connection);
+
+    private VhostUserServer(IVirtioDevice device, EpollLoop loop, Action<string> note)
+    {
+        (Device, _loop, _note) = (device, loop, note);
+        Rings = [.. device.QueueSizes.ToArray().Select((size, i) => new ServedRing(new VirtQueue(i, size, Memory, Used, Broke)))];
+    }
+
+    /// <summary>The connection has ended, and there will be no other. Any thread.</summary>
+    public event Action? Ended;
+
+    /// <summary>Features that the front end may choose from. The account of what is under way cannot tell a ring that was reset from one that goes on.</summary>
+    internal ulong OfferedFeatures => Device.OfferedFeatures | (VirtioFeatures.Common & ~VirtioFeatures.VIRTIO_F_RING_RESET) | VhostUserFeatures.VHOST_USER_F_PROTOCOL_FEATURES | VhostUserFeatures.VHOST_F_LOG_ALL;
+
+    internal IVirtioDevice Device { get; }
+
+    /// <summary>The front end's, while it is connected.</summary>
+    internal GuestMemory Memory { get; } = new([]);
+
+    internal ServedRing[] Rings { get; }
+
+    internal EpollLoop Loop => _loop;
+
+    /// <summary>Ends the connection and waits until no request is under way.</summary>
+    public void Dispose()
+    {
+        Thread? thread;
+        lock (_gate)
+        {
+            if (_isDisposed) return;
+            _isDisposed = true;
+            _accepting?.Dispose();
+            _session?.Stop();
+            thread = _thread;
+        }
+
+        thread?.Join();
+        _listener?.Dispose();
+        foreach (ServedRing ring in Rings) ring.Dispose();
+    }
+
+    /// <summary>Says something of the front end's doings, but not without end.</summary>
+    internal void Note(string line)
+    {
+        int count = Interlocked.Increment(ref _notes);
+        if (count <= MostNotes) _note($"{line}{(count == MostNotes ? " (more of these are not shown)" : "")}");
+        else Volatile.Write(ref _notes, MostNotes);
+    }
+
+    private void Used(VirtQueue queue) => Rings[queue.Index].Call();
+
+    private void Broke(VirtQueue queue, string problem)
+    {
+        Note($"{Device.Name}: queue {queue.Index} is broken and waits for a reset: {problem}");
+        Rings[queue.Index].Fail();
+    }
+
+    private void Accept()
+    {
+        LinuxFile? client = null;
+        try
+        {
+            client = _listener!.TryAccept();
+        }
+        catch (LinuxException e)
+        {
+            Note(e.Message);
+        }
+
+        if (client is not null) Begin(new UnixChannel(client));
+        else Rearm();
+    }
+
+    private void Rearm()
+    {
+        lock (_gate)
+        {
+            if (!_isDisposed) _accepting?.Watch(EpollEvents.Readable | EpollEvents.OneShot);
+        }
+    }
+
+    private void Begin(UnixChannel connection)
+    {
+        lock (_gate)
+        {
+            if (_isDisposed)
+            {
+                connection.Dispose();
+                return;
+            }
+
+            VhostUserSession session = new(this, connection);
+            _session = session;
+            _thread = new Thread(() => Serve(session)) { Name = $"{Device.Name} control", IsBackground = true };
+            _thread.Start();
+        }
+    }
+
+    private void Serve(VhostUserSession session)
+    {
+        Volatile.Write(ref _notes, 0);
+        if (session.Run() is { } problem) Note($"{Device.Name}: the connection is ended: {problem}");
+        lock (_gate) _session = null;
+        session.Dispose();
+        if (_listener is null) Ended?.Invoke();
+        else Rearm();
+    }
+}
