@@ -52,7 +52,7 @@ public sealed class DirtyLogTests : IDisposable
         using SharedMapping log = SharedMapping.Create("log", 4096, out LinuxFile file);
         using (file) _connection.SetLog(file, 4096);
         Read(sectors: 24);
-        Assert.Equal(0, Dirty(log).Count);
+        Assert.Empty(Dirty(log));
         _connection.SetFeatures(Version1 | VhostUserFeatures.VHOST_F_LOG_ALL);
         Read(sectors: 24);
         // Three pages of data, the page of the status byte, the used ring.

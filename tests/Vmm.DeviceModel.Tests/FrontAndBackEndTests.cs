@@ -1,6 +1,6 @@
 using Vmm.Core.Backends;
-using Vmm.Devices.Virtio.Net;
 using Vmm.DeviceModel.VhostUser.Client;
+using Vmm.Devices.Virtio.Net;
 using Vmm.TestKit;
 using static Vmm.DeviceModel.Tests.DeviceModelBench;
 

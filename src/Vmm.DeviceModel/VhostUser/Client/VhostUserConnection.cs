@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Vmm.Core.Memory;
 using Vmm.DeviceModel.VhostUser.Messages;
 using Vmm.Devices.Virtio.Queue;

@@ -53,12 +53,12 @@ public sealed partial class VhostUserFrontEnd : IDisposable
             connection.Negotiate();
             _hasConfig = connection.Has(VhostUserProtocolFeatures.CONFIG);
             _hasInflight = connection.Has(VhostUserProtocolFeatures.INFLIGHT_SHMFD);
-            QueueCount = Profile.Queues(options, connection.Queues, _hasConfig);
+            QueueCount = VhostUserProfile.CountQueues(options, connection.Queues, _hasConfig);
             OfferedFeatures = Profile.Features(connection.Features, _hasConfig, QueueCount);
             if (!_hasConfig && options.Kind == VhostUserKind.Block) throw new VhostUserException("the back end does not tell the disk's configuration");
             _rings = [.. Enumerable.Range(0, QueueCount).Select(_ => new FrontRing())];
             if (_hasConfig) FetchConfig(connection);
-            else Profile.MakeConfig(options, QueueCount, _config);
+            else VhostUserProfile.MakeConfig(options, QueueCount, _config);
             Watch();
             Adopt(connection);
         }

@@ -52,7 +52,7 @@ internal sealed record VhostUserProfile(string Name, ushort DeviceId, uint PciCl
 
     /// <summary>The number of virtqueues.</summary>
     /// <exception cref="VhostUserException">The back end has fewer than were asked for.</exception>
-    public int Queues(VhostUserOptions options, int served, bool hasConfig)
+    public static int CountQueues(VhostUserOptions options, int served, bool hasConfig)
     {
         const int FsHighPriority = 1, PairOfQueues = 2;
         if (options.Kind == VhostUserKind.Net)
@@ -71,7 +71,7 @@ internal sealed record VhostUserProfile(string Name, ushort DeviceId, uint PciCl
     }
 
     /// <summary>The configuration where the back end keeps none.</summary>
-    public void MakeConfig(VhostUserOptions options, int queues, Span<byte> config)
+    public static void MakeConfig(VhostUserOptions options, int queues, Span<byte> config)
     {
         switch (options.Kind)
         {
