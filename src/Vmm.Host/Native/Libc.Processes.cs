@@ -2,53 +2,51 @@ using System.Runtime.InteropServices;
 
 namespace Vmm.Host.Native;
 
-/// <summary>Children: posix_spawn(3) and waitpid(2).</summary>
+/// <summary>Processes: posix_spawn(3) and what belongs to it.</summary>
 internal static unsafe partial class Libc
 {
-    public const short POSIX_SPAWN_SETPGROUP = 2;
-    public const short POSIX_SPAWN_SETSIGMASK = 8;
+    public const short POSIX_SPAWN_SETSID = 0x80;
     public const int WNOHANG = 1;
-    public const int SIGKILL = 9;
-    public const int PR_SET_DUMPABLE = 4;
 
-    [LibraryImport(Library, EntryPoint = "posix_spawn")]
-    public static partial int PosixSpawn(int* processId, byte* path, SpawnFileActions* actions, SpawnAttributes* attributes, byte** arguments, byte** environment);
+    [LibraryImport(Library, EntryPoint = "pipe2", SetLastError = true)]
+    public static partial int Pipe2(int* ends, int flags);
 
-    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_init")]
-    public static partial int SpawnFileActionsInit(SpawnFileActions* actions);
-
-    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_destroy")]
-    public static partial int SpawnFileActionsDestroy(SpawnFileActions* actions);
-
-    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_adddup2")]
-    public static partial int SpawnFileActionsAddDup2(SpawnFileActions* actions, int fd, int newFd);
-
-    [LibraryImport(Library, EntryPoint = "posix_spawnattr_init")]
-    public static partial int SpawnAttributesInit(SpawnAttributes* attributes);
-
-    [LibraryImport(Library, EntryPoint = "posix_spawnattr_destroy")]
-    public static partial int SpawnAttributesDestroy(SpawnAttributes* attributes);
-
-    [LibraryImport(Library, EntryPoint = "posix_spawnattr_setflags")]
-    public static partial int SpawnAttributesSetFlags(SpawnAttributes* attributes, short flags);
+    [LibraryImport(Library, EntryPoint = "dup2", SetLastError = true)]
+    public static partial int Dup2(int from, int to);
 
     [LibraryImport(Library, EntryPoint = "waitpid", SetLastError = true)]
     public static partial int WaitPid(int processId, int* status, int options);
 
-    [LibraryImport(Library, EntryPoint = "prctl", SetLastError = true)]
-    public static partial int Prctl(int option, nuint first, nuint second, nuint third, nuint fourth);
+    /// <summary>Returns the error's number; errno is not set.</summary>
+    [LibraryImport(Library, EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int PosixSpawn(int* processId, string path, PosixSpawnActions* actions, PosixSpawnAttributes* attributes, byte** arguments, byte** environment);
 
-    /// <summary><c>posix_spawn_file_actions_t</c> of glibc on x86-64.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 80)]
-    public struct SpawnFileActions
+    [LibraryImport(Library, EntryPoint = "posix_spawnattr_init")]
+    public static partial int PosixSpawnAttributesInit(PosixSpawnAttributes* attributes);
+
+    [LibraryImport(Library, EntryPoint = "posix_spawnattr_setflags")]
+    public static partial int PosixSpawnAttributesSetFlags(PosixSpawnAttributes* attributes, short flags);
+
+    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_init")]
+    public static partial int PosixSpawnActionsInit(PosixSpawnActions* actions);
+
+    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_adddup2")]
+    public static partial int PosixSpawnActionsAddDup2(PosixSpawnActions* actions, int from, int to);
+
+    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_destroy")]
+    public static partial int PosixSpawnActionsDestroy(PosixSpawnActions* actions);
+
+    /// <summary>posix_spawn_file_actions_t: opaque, 80 bytes in glibc, with room to spare.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct PosixSpawnActions
     {
-        [FieldOffset(0)] public long First;
+        public fixed ulong Opaque[32];
     }
 
-    /// <summary><c>posix_spawnattr_t</c> of glibc on x86-64: with an empty signal mask and its own process group where the flags say so.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 336)]
-    public struct SpawnAttributes
+    /// <summary>posix_spawnattr_t: opaque, 336 bytes in glibc, with room to spare.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct PosixSpawnAttributes
     {
-        [FieldOffset(0)] public long First;
+        public fixed ulong Opaque[64];
     }
 }
