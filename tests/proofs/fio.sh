@@ -47,4 +47,9 @@ prove 'qcow2, 2 queues' qcow2 2 '' new qcow2
 prove 'qcow2, clusters of 4 KiB, lazy refcounts' qcow2 2 ',aio=threads' new qcow2 cluster_size=4096,lazy_refcounts=on
 prove 'qcow2, past the page cache' qcow2 2 ',cache=none' new qcow2
 prove 'qcow2, version 2, write-through' qcow2 1 ',cache=writethrough' new qcow2 compat=0.10
+prove 'vhd, dynamic, 2 queues' vhd 2 '' new vpc subformat=dynamic,force_size=on
+prove 'vhd, fixed' vhd 1 '' new vpc subformat=fixed,force_size=on
+prove 'vhd, dynamic, past the page cache' vhd 2 ',cache=none' new vpc subformat=dynamic,force_size=on
+prove 'vmdk, 2 queues' vmdk 2 '' new vmdk subformat=monolithicSparse
+prove 'vmdk, past the page cache' vmdk 1 ',cache=none' new vmdk subformat=monolithicSparse
 prove 'qcow2 over a backing file' qcow2 2 ',backing=on,discard=ignore' over_backing
