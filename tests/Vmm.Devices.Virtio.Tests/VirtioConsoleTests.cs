@@ -67,6 +67,25 @@ public sealed class VirtioConsoleTests : IDisposable
     }
 
     [Fact]
+    public void Input_MoreThanAllBuffersTake_GoesOnWithTheNextOnesWithoutAKick()
+    {
+        VirtioDriver.Ring receive = _bench.Start()[0];
+        _host.PieceBytes = 200;
+        for (int i = 0; i < receive.Size; i++) OfferByte(receive, i);
+        _host.Type(new string('x', 200));
+        Assert.Equal((receive.Size, 200 - receive.Size), (receive.UsedIndex, _host.Waiting));
+        for (int i = 0; i < 200 - receive.Size; i++) OfferByte(receive, i);
+        _bench.Workers.Run();
+        Assert.Equal(0, _host.Waiting);
+    }
+
+    private static void OfferByte(VirtioDriver.Ring ring, int slot)
+    {
+        ring.Describe(ring.Descriptors, slot, ring.Buffers + (ulong)slot, 1, 2, 0);
+        ring.Offer((ushort)slot);
+    }
+
+    [Fact]
     public void Resize_ConfigAndInterrupt()
     {
         _bench.EnableMsix();

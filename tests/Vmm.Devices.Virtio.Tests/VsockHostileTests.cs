@@ -11,6 +11,9 @@ public class VsockHostileTests
     private const int Steps = 120_000, StepsOfALife = 100;
     private const uint Ports = 4;
 
+    private int _sent;
+    private bool _isWrecked;
+
     [Theory]
     [InlineData(1, false)]
     [InlineData(2, true)]
@@ -29,8 +32,9 @@ public class VsockHostileTests
         {
             switch (random.Next(20))
             {
-                case < 8: SendNearlyRight(bench, rings[1], random); break;
-                case < 12: OfferBuffer(rings[0], random); break;
+                case < 6: SendNearlyRight(bench, rings[1], random); break;
+                // Nearly each packet has an answer, which needs a buffer.
+                case < 13: OfferBuffer(rings[0], random); break;
                 case < 15: Play(host, random); break;
                 case 15 when random.Next(20) == 0: guest.Torment(1, clock, bench.Guest.Mmio); break;
                 case 16: Wreck(bench, rings[random.Next(rings.Length)], random); break;
@@ -50,11 +54,12 @@ public class VsockHostileTests
 
             host.Streams.RemoveAll(s => s.IsDisposed);
             rings = bench.Start();
+            _isWrecked = false;
             lives++;
         }
 
         Assert.True(bench.Diagnostics.Count <= lives, $"{bench.Diagnostics.Count} lines for {lives} lives");
-        Assert.True(vsock!.Statistics.Opened > 50, $"only {vsock.Statistics.Opened} connections came about");
+        Assert.True(vsock!.Statistics is { Opened: > 300, BytesFromGuest: > 10_000, BytesToGuest: > 100_000 }, $"only {vsock.Statistics}");
         bench.Driver.UsesPacked = false;
         VsockDriver driver = new(bench);
         while (driver.Take() is not null) { }
@@ -64,7 +69,7 @@ public class VsockHostileTests
         vsock.Dispose();
     }
 
-    private static void SendNearlyRight(VirtioBench bench, VirtioDriver.Ring ring, Random random)
+    private void SendNearlyRight(VirtioBench bench, VirtioDriver.Ring ring, Random random)
     {
         byte[] header = new byte[VsockDriver.HeaderBytes];
         int length = random.Next(3) == 0 ? random.Next(3000) : 0;
@@ -79,11 +84,13 @@ public class VsockHostileTests
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(32), (uint)random.Next(4));
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(36), (uint)(random.Next(4) == 0 ? random.NextInt64(1L << 32) : 1 << 16));
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(40), (uint)(random.Next(4) == 0 ? random.NextInt64(1L << 32) : 0));
-        ushort slot = (ushort)(2 * random.Next(ring.Size / 2));
-        ulong at = ring.Buffers + 4096u * (uint)random.Next(8);
+        // A place of its own: one that another packet waits in would make that one wrong, and the queue would be broken in nearly every life.
+        ushort slot = (ushort)(2 * (_sent++ % (ring.Size / 2)));
+        ulong at = ring.Buffers + 4096u * (slot % 128u);
         bench.Memory.TryCopyIn(new GuestAddress(at), header);
         if (ring.Packed is { } packed)
         {
+            TakeUsed(packed);
             if (packed.Free >= 2) packed.Offer([new(at, VsockDriver.HeaderBytes, false), new(at + 64, (uint)length, false)]);
             return;
         }
@@ -93,12 +100,13 @@ public class VsockHostileTests
         ring.Offer(slot);
     }
 
-    private static void OfferBuffer(VirtioDriver.Ring ring, Random random)
+    private void OfferBuffer(VirtioDriver.Ring ring, Random random)
     {
         ulong at = ring.Buffers + 4096u * (uint)random.Next(32);
         uint bytes = random.Next(2000) == 0 ? 44u : (uint)random.Next(45, 4096);
         if (ring.Packed is { } packed)
         {
+            TakeUsed(packed);
             if (packed.Free >= 1) packed.Offer([new(at, bytes, true)]);
             return;
         }
@@ -124,11 +132,18 @@ public class VsockHostileTests
         }
     }
 
-    private static void Wreck(VirtioBench bench, VirtioDriver.Ring ring, Random random)
+    private void Wreck(VirtioBench bench, VirtioDriver.Ring ring, Random random)
     {
         if (random.Next(20) != 0) return;
         ulong at = ring.Descriptors + (ulong)random.Next(16 * ring.Size);
         bench.Memory.TryWrite(new GuestAddress(at), (byte)random.Next(256));
         ring.Kick();
+        _isWrecked = true;
+    }
+
+    // Places come free only by looking: without this a life is over after one round of the ring. In a wrecked ring there is nothing to be seen.
+    private void TakeUsed(PackedQueueDriver ring)
+    {
+        while (!_isWrecked && ring.Take() is not null) { }
     }
 }

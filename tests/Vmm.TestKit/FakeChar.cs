@@ -8,7 +8,7 @@ public sealed class FakeChar : ICharBackend
 {
     private readonly MemoryStream _written = new(capacity: 1 << 16);
     private readonly Queue<byte> _typed = new();
-    private readonly byte[] _piece = new byte[64];
+    private readonly byte[] _piece = new byte[256];
     private ICharReceiver? _receiver;
 
     public event Action? Changed;

@@ -15,19 +15,21 @@ internal sealed class ConsolePort : ICharReceiver, IDisposable
 
     private readonly ICharBackend _backend;
     private readonly Action<ConsolePort> _changed;
+    private readonly Action _wake;
     private readonly Lock _receiveGate = new();
     private VirtQueue? _receive, _transmit;
     private VirtChain? _receiveChain, _transmitChain;
     private uint _size;
     private int _news;
-    private bool _isReady, _isGuestOpen;
+    private bool _isReady, _isGuestOpen, _isInterrupted;
 
     /// <param name="index">The port's number.</param>
     /// <param name="port">What it is.</param>
     /// <param name="changed">Told when the window's size or the host end's presence has changed.</param>
-    public ConsolePort(int index, VirtioConsolePort port, Action<ConsolePort> changed)
+    /// <param name="wake">Has the worker call <see cref="Transmit"/> and <see cref="ResumeInput"/>.</param>
+    public ConsolePort(int index, VirtioConsolePort port, Action<ConsolePort> changed, Action wake)
     {
-        (Index, _backend, _changed) = (index, port.Backend, changed);
+        (Index, _backend, _changed, _wake) = (index, port.Backend, changed, wake);
         Name = port.Name is null ? null : Encoding.ASCII.GetBytes(port.Name);
         if (port.Backend.Size is { } size) _size = Pack(size);
         _backend.Attach(this);
@@ -103,11 +105,11 @@ internal sealed class ConsolePort : ICharReceiver, IDisposable
     public int Receive(ReadOnlySpan<byte> data)
     {
         if (Volatile.Read(ref _receive) is not { } queue || !Volatile.Read(ref _isGuestOpen)) return 0;
-        int taken = 0;
+        int taken = 0, served = 0;
         lock (_receiveGate)
         {
             VirtChain chain = _receiveChain ??= queue.NewChain();
-            for (int served = 0; served < MostChainsAtOnce && taken < data.Length && queue.TryPop(chain); served++)
+            for (; served < MostChainsAtOnce && taken < data.Length && queue.TryPop(chain); served++)
             {
                 int count = (int)Math.Min(chain.WritableBytes, (ulong)(data.Length - taken));
                 if (!chain.TryWrite(0, data.Slice(taken, count))) count = 0;
@@ -117,7 +119,17 @@ internal sealed class ConsolePort : ICharReceiver, IDisposable
         }
 
         queue.Signal();
+        if (served < MostChainsAtOnce || taken == data.Length) return taken;
+        // Enough for one turn, and the driver may have more buffers without a reason to kick.
+        Volatile.Write(ref _isInterrupted, true);
+        _wake();
         return taken;
+    }
+
+    /// <summary>Goes on with input that was left after the buffers of one turn. On the worker.</summary>
+    public void ResumeInput()
+    {
+        if (Interlocked.Exchange(ref _isInterrupted, false)) _backend.ReceiverReady();
     }
 
     /// <summary>Passes output on, as much as there is at one time. On the worker.</summary>

@@ -46,7 +46,7 @@ public sealed class VirtioConsole : IVirtioDevice, IStateful<VirtioConsoleState>
         _queueSizes = new ushort[_isMultiport ? 2 * (ports.Count + 1) : 2];
         Array.Fill(_queueSizes, QueueSize);
         _worker = workers.Create("virtio-console", Serve);
-        _ports = [.. ports.Select((port, i) => new ConsolePort(i, port, OnChanged))];
+        _ports = [.. ports.Select((port, i) => new ConsolePort(i, port, OnChanged, _worker.Wake))];
         _control = new ConsoleControl(_ports);
     }
 
@@ -145,7 +145,12 @@ public sealed class VirtioConsole : IVirtioDevice, IStateful<VirtioConsoleState>
     {
         if (Volatile.Read(ref _activation) is not { } activation) return;
         bool mayBeMore = false;
-        foreach (ConsolePort port in _ports) mayBeMore |= port.Transmit();
+        foreach (ConsolePort port in _ports)
+        {
+            port.ResumeInput();
+            mayBeMore |= port.Transmit();
+        }
+
         if (activation.Has(VIRTIO_CONSOLE_F_MULTIPORT)) mayBeMore |= _control.Serve(activation.Queues[ControlReceiveQueue], activation.Queues[ControlTransmitQueue]);
         if (mayBeMore) _worker.Wake();
     }

@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 
-namespace Vmm.Devices.Virtio.Tests;
+namespace Vmm.TestKit;
 
 /// <summary>A peer of a guest's socket that the test plays.</summary>
-internal sealed class FakeVsockStream : IVsockStream
+public sealed class FakeVsockStream : IVsockStream
 {
     private readonly Queue<byte> _toGuest = new();
     private Action? _ready;

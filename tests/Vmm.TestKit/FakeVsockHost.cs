@@ -1,9 +1,9 @@
 using Vmm.Core.Backends;
 
-namespace Vmm.Devices.Virtio.Tests;
+namespace Vmm.TestKit;
 
 /// <summary>Peers that the test plays itself.</summary>
-internal sealed class FakeVsockHost : IVsockHost
+public sealed class FakeVsockHost : IVsockHost
 {
     public HashSet<uint> Listening { get; } = [];
 
@@ -19,7 +19,9 @@ internal sealed class FakeVsockHost : IVsockHost
     public FakeVsockStream? Ask(uint port)
     {
         FakeVsockStream stream = New();
-        return Guest!.TryOpen(port, stream) ? stream : null;
+        if (Guest!.TryOpen(port, stream)) return stream;
+        stream.Dispose();
+        return null;
     }
 
     public void Dispose() { }
