@@ -31,6 +31,7 @@ public sealed class Uart16550 : BytePortDevice, ICharReceiver, IStateful<Uart165
     private readonly IClock _clock;
     private readonly IClockTimer _timeout;
     private readonly byte[] _fifo = new byte[FifoSize];
+    private readonly bool[] _isBreak = new bool[FifoSize];
     private int _first, _count;
     private Ier _ier;
     private Fcr _fcr;
@@ -62,6 +63,29 @@ public sealed class Uart16550 : BytePortDevice, ICharReceiver, IStateful<Uart165
 
     private bool Loops => (_mcr & Mcr.LOOP) != 0;
 
+    // A break shows in LSR when the character that it left is the next to be read (PC16550D, "Line Status Register").
+    private bool BreakIsNext => _count > 0 && _isBreak[_first];
+
+    /// <inheritdoc/>
+    public bool TakesBreaks => true;
+
+    /// <inheritdoc/>
+    public bool ReceiveBreak()
+    {
+        lock (_gate)
+        {
+            if (Loops || _count == Capacity)
+            {
+                _turnedAway = true;
+                return false;
+            }
+
+            Push(0, isBreak: true);
+            InputChanged();
+            return true;
+        }
+    }
+
     /// <inheritdoc/>
     public int Receive(ReadOnlySpan<byte> data)
     {
@@ -81,7 +105,14 @@ public sealed class Uart16550 : BytePortDevice, ICharReceiver, IStateful<Uart165
         lock (_gate)
         {
             byte[] received = new byte[_count];
-            for (int i = 0; i < _count; i++) received[i] = _fifo[(_first + i) % FifoSize];
+            ushort breaks = 0;
+            for (int i = 0; i < _count; i++)
+            {
+                int at = (_first + i) % FifoSize;
+                received[i] = _fifo[at];
+                breaks |= (ushort)(_isBreak[at] ? 1 << i : 0);
+            }
+
             return new Uart16550State
             {
                 Ier = (byte)_ier,
@@ -93,6 +124,7 @@ public sealed class Uart16550 : BytePortDevice, ICharReceiver, IStateful<Uart165
                 Scr = _scr,
                 Divisor = _divisor,
                 Received = received,
+                Breaks = breaks,
                 TransmitterEmptyPending = _transmitterEmptyPending,
                 TimedOut = _timedOut,
             };
@@ -117,6 +149,7 @@ public sealed class Uart16550 : BytePortDevice, ICharReceiver, IStateful<Uart165
             _first = 0;
             _count = state.Received.Length;
             state.Received.CopyTo(_fifo, 0);
+            for (int i = 0; i < FifoSize; i++) _isBreak[i] = (state.Breaks & 1 << i) != 0;
             _transmitterEmptyPending = state.TransmitterEmptyPending;
             _timedOut = state.TimedOut;
             ArmTimeout();
@@ -175,8 +208,10 @@ public sealed class Uart16550 : BytePortDevice, ICharReceiver, IStateful<Uart165
             case UartRegister.MCR:
                 return (byte)_mcr;
             case UartRegister.LSR:
-                Lsr status = Lsr.THRE | Lsr.TEMT | _errors | (_count > 0 ? Lsr.DR : 0);
+                Lsr status = Lsr.THRE | Lsr.TEMT | _errors | (_count > 0 ? Lsr.DR : 0) | (BreakIsNext ? Lsr.BI : 0)
+                    | (FifoEnabled && _isBreak.AsSpan().Contains(true) ? Lsr.FIFOE : 0);
                 _errors = 0;
+                if (_count > 0) _isBreak[_first] = false;
                 return (byte)status;
             case UartRegister.MSR:
                 Msr modem = _msr;
@@ -253,9 +288,11 @@ public sealed class Uart16550 : BytePortDevice, ICharReceiver, IStateful<Uart165
         _msr = lines | (_msr & Msr.Deltas) | deltas;
     }
 
-    private void Push(byte value)
+    private void Push(byte value, bool isBreak = false)
     {
-        _fifo[(_first + _count) % FifoSize] = value;
+        int at = (_first + _count) % FifoSize;
+        _fifo[at] = value;
+        _isBreak[at] = isBreak;
         _count++;
     }
 
@@ -263,6 +300,7 @@ public sealed class Uart16550 : BytePortDevice, ICharReceiver, IStateful<Uart165
     {
         if (_count == 0) return 0;
         byte value = _fifo[_first];
+        _isBreak[_first] = false;
         _first = (_first + 1) % FifoSize;
         _count--;
         _timedOut = false;
@@ -273,6 +311,7 @@ public sealed class Uart16550 : BytePortDevice, ICharReceiver, IStateful<Uart165
     private void ClearInput()
     {
         _first = _count = 0;
+        _isBreak.AsSpan().Clear();
         _timedOut = false;
         ArmTimeout();
     }
@@ -317,7 +356,7 @@ public sealed class Uart16550 : BytePortDevice, ICharReceiver, IStateful<Uart165
     {
         get
         {
-            if ((_ier & Ier.ELSI) != 0 && _errors != 0) return Iir.LineStatus;
+            if ((_ier & Ier.ELSI) != 0 && (_errors != 0 || BreakIsNext)) return Iir.LineStatus;
             if ((_ier & Ier.ERBFI) != 0 && _count >= TriggerLevel) return Iir.ReceivedData;
             if ((_ier & Ier.ERBFI) != 0 && _timedOut) return Iir.CharacterTimeout;
             if ((_ier & Ier.ETBEI) != 0 && _transmitterEmptyPending) return Iir.TransmitterEmpty;

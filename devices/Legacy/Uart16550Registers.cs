@@ -83,6 +83,9 @@ internal enum Lsr : byte
     BI = 1 << 4,
     THRE = 1 << 5,
     TEMT = 1 << 6,
+
+    /// <summary>An error somewhere in the receiver FIFO.</summary>
+    FIFOE = 1 << 7,
     Errors = OE | PE | FE | BI,
 }
 

@@ -20,6 +20,9 @@ public sealed record Uart16550State
     /// <summary>Received bytes that wait, oldest first; 16 at most.</summary>
     public required byte[] Received { get; init; }
 
+    /// <summary>Which of them are breaks that LSR has not shown yet, bit 0 the oldest.</summary>
+    public ushort Breaks { get; init; }
+
     /// <summary>The transmitter-empty interrupt waits for its acknowledgement.</summary>
     public bool TransmitterEmptyPending { get; init; }
 

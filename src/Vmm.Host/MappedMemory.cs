@@ -96,6 +96,42 @@ public sealed class MappedMemory : IPageDiscarder, IDisposable
     public void Discard()
         => Check(Libc.Fallocate(_file.Fd, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, 0, (nint)SizeBytes), "giving back guest memory");
 
+    /// <summary>The next part that the host has given pages for; the others read as zero. Where the host cannot tell, all is such a part.</summary>
+    /// <param name="from">Where to begin.</param>
+    /// <param name="start">Its first byte.</param>
+    /// <param name="end">One past its last byte.</param>
+    /// <returns>False when nothing but zeros follows.</returns>
+    public bool NextData(ulong from, out ulong start, out ulong end)
+    {
+        (start, end) = (from, SizeBytes);
+        if (from >= SizeBytes) return false;
+        nint data = Libc.Lseek(_file.Fd, (nint)from, Libc.SEEK_DATA);
+        if (data < 0) return Marshal.GetLastPInvokeError() != Errno.ENXIO;
+        start = (ulong)data;
+        nint hole = Libc.Lseek(_file.Fd, data, Libc.SEEK_HOLE);
+        if (hole > data) end = Math.Min((ulong)hole, SizeBytes);
+        return true;
+    }
+
+    /// <summary>Copies a part out without having the host give pages for it.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The part reaches beyond the end.</exception>
+    /// <exception cref="LinuxException">It cannot be read.</exception>
+    public unsafe void CopyOut(ulong offset, Span<byte> to)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, SizeBytes);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((ulong)to.Length, SizeBytes - offset);
+        fixed (byte* first = to)
+        {
+            for (int done = 0; done < to.Length;)
+            {
+                // SAFETY: the span is pinned, and the length ends within it.
+                nint count = Libc.Pread(_file.Fd, first + done, (nuint)(to.Length - done), (nint)offset + done);
+                if (count <= 0 && Marshal.GetLastPInvokeError() != Errno.EINTR) throw LinuxException.FromLastError("reading guest memory");
+                done += (int)Math.Max(0, count);
+            }
+        }
+    }
+
     /// <inheritdoc/>
     public bool TryDiscard(int fileDescriptor, ulong offset, ulong sizeBytes)
         => Libc.Fallocate(fileDescriptor, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, (nint)offset, (nint)sizeBytes) == 0;

@@ -37,6 +37,9 @@ internal sealed class Board : IMachineControl, IDisposable
     /// <summary>Where host descriptors are served.</summary>
     public EpollLoop Loop { get; }
 
+    /// <summary>Takes the id of a device that is broken, and how.</summary>
+    public Action<string, string>? Trouble { get; init; }
+
     /// <summary>The I/O ports.</summary>
     public AddressBus Ports { get; } = AddressBus.Ports();
 

@@ -15,6 +15,7 @@ internal static class CharBackends
     public static ICharBackend Open(SerialConfig end, string what, MachineHost host)
     {
         ICharBackend line = OpenLine(end, what, host);
+        if (host.TapsConsoles) line = new TappedChar(host.Loop, line);
         if (end.Log is not { } log) return line;
         try
         {
@@ -26,6 +27,12 @@ internal static class CharBackends
             throw;
         }
     }
+
+    /// <summary>Where others listen and type, if they can.</summary>
+    public static TappedChar? TapOf(ICharBackend line) => (line is LoggedChar logged ? logged.Line : line) as TappedChar;
+
+    /// <summary>What to connect to at the host end; null for nothing.</summary>
+    public static string? PathOf(SerialConfig end, ICharBackend line) => (TapOf(line)?.Line ?? line) is PtyChar pty ? pty.Path : end.Path;
 
     private static ICharBackend OpenLine(SerialConfig end, string what, MachineHost host)
     {

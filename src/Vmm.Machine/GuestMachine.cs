@@ -13,7 +13,7 @@ namespace Vmm.Machine;
 /// side); a <see cref="Board"/> is one life of it.
 /// </summary>
 /// <remarks>
-/// <see cref="Run"/> belongs to one thread; the other members may be called from any. Lock order: the life-cycle lock here, then the
+/// <see cref="Run"/> belongs to one thread; the other members may be called from any. Lock order: the lock of who looks, the life-cycle lock here, then the
 /// board's and the vCPU threads' own.
 /// </remarks>
 public sealed partial class GuestMachine : IDisposable
@@ -110,17 +110,18 @@ public sealed partial class GuestMachine : IDisposable
             lock (_life) StandStill(board);
             bool goesOn = Volatile.Read(ref _stop) is null && GoesOn(outcome);
             string[] gone;
-            lock (_life)
-            {
-                _board = null;
-                Account(board);
-                board.Dispose();
-                if (!goesOn || _stop is not null) return _stop ?? outcome;
-                gone = DropLeaving();
-                _memory.Discard();
-                _lastVcpus = null;
-                _board = Build();
-            }
+            lock (_looking)
+                lock (_life)
+                {
+                    _board = null;
+                    Account(board);
+                    board.Dispose();
+                    if (!goesOn || _stop is not null) return _stop ?? outcome;
+                    gone = DropLeaving();
+                    _memory.Discard();
+                    _lastVcpus = null;
+                    _board = Build();
+                }
 
             Report(gone);
         }
@@ -162,7 +163,7 @@ public sealed partial class GuestMachine : IDisposable
         {
             if (_paused) return;
             _paused = true;
-            if (_isLive) _board?.Pause();
+            if (_isLive && _holds == 0) _board?.Pause();
         }
     }
 
@@ -173,7 +174,7 @@ public sealed partial class GuestMachine : IDisposable
         {
             if (!_paused) return;
             _paused = false;
-            if (_isLive) _board?.Resume();
+            if (_isLive && _holds == 0) _board?.Resume();
         }
     }
 
@@ -184,7 +185,7 @@ public sealed partial class GuestMachine : IDisposable
         lock (_life)
         {
             if (_board is null) throw new HypervisorException("the machine has ended");
-            bool runs = !_paused && _isLive;
+            bool runs = !_paused && _isLive && _holds == 0;
             if (runs) _board.Pause();
             try
             {
@@ -200,11 +201,12 @@ public sealed partial class GuestMachine : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        lock (_life)
-        {
-            _board?.Dispose();
-            _board = null;
-        }
+        lock (_looking)
+            lock (_life)
+            {
+                _board?.Dispose();
+                _board = null;
+            }
 
         for (int i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
         _owned.Clear();
@@ -252,7 +254,10 @@ public sealed partial class GuestMachine : IDisposable
 
     private Board Build()
     {
-        Board board = new(new GuestMemory([.. _memory.RamRegions(), .. _attachments.Memory], _memory), new HostClock(_host.Loop, _host.Note, startPaused: true), _host.Loop);
+        Board board = new(new GuestMemory([.. _memory.RamRegions(), .. _attachments.Memory], _memory), new HostClock(_host.Loop, _host.Note, startPaused: true), _host.Loop)
+        {
+            Trouble = (device, why) => _host.Trouble?.Invoke(new DeviceTrouble(device, IsStorage: false, why)),
+        };
         try
         {
             BoardBuilder.Build(board, _config, _platform, _serial, _attachments, OnEjected, _loader, _host.Note, isFirst: _boots == 0);
@@ -273,7 +278,7 @@ public sealed partial class GuestMachine : IDisposable
             _boots++;
             _isLive = true;
             PinAgain(board);
-            if (!_paused) board.Resume();
+            if (!_paused && _holds == 0) board.Resume();
             if (Volatile.Read(ref _stop) is { } stop) board.End(stop);
             return board;
         }

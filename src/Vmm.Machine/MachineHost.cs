@@ -14,6 +14,9 @@ public sealed record MachineHost(EpollLoop Loop, Action<string> Note, Action Lea
     /// </summary>
     public Func<MachineOutcome, bool>? GoesOn { get; init; }
 
+    /// <summary>Serial ports and consoles can be listened to and typed on by <see cref="GuestMachine.Consoles"/>, beside their host ends.</summary>
+    public bool TapsConsoles { get; init; }
+
     /// <summary>Told of devices that fail. Any thread; must not block.</summary>
     public Action<DeviceTrouble>? Trouble { get; init; }
 

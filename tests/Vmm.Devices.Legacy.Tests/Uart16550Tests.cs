@@ -49,6 +49,51 @@ public sealed class Uart16550Tests : IDisposable
     }
 
     [Fact]
+    public void Break_BetweenCharacters_ShowsInLsrWhenItIsNext()
+    {
+        _guest.Out8(Fcr, 1);
+        Assert.Equal(1, _uart.Receive("a"u8));
+        Assert.True(_uart.ReceiveBreak());
+        Assert.Equal(1, _uart.Receive("h"u8));
+
+        Assert.Equal(0xe1, _guest.In8(Lsr));
+        Assert.Equal((byte)'a', _guest.In8(Base));
+        Assert.Equal(0xf1, _guest.In8(Lsr));
+        Assert.Equal(0x61, _guest.In8(Lsr));
+        Assert.Equal(0, _guest.In8(Base));
+        Assert.Equal(0x61, _guest.In8(Lsr));
+        Assert.Equal((byte)'h', _guest.In8(Base));
+    }
+
+    [Fact]
+    public void Break_WithLineStatusInterrupt_RaisesItUntilLsrIsRead()
+    {
+        _guest.Out8(Mcr, 0x08);
+        _guest.Out8(Ier, 0x04);
+
+        Assert.True(_uart.ReceiveBreak());
+
+        Assert.True(_irq.IsAsserted);
+        Assert.Equal(0x06, _guest.In8(Iir) & 0x0f);
+        Assert.Equal(0x71, _guest.In8(Lsr));
+        Assert.False(_irq.IsAsserted);
+    }
+
+    [Fact]
+    public void Break_FullFifo_IsTurnedAwayAndSavedBreaksComeBack()
+    {
+        _guest.Out8(Fcr, 1);
+        for (int i = 0; i < 15; i++) Assert.Equal(1, _uart.Receive("x"u8));
+        Assert.True(_uart.ReceiveBreak());
+        Assert.False(_uart.ReceiveBreak());
+
+        _uart.Restore(_uart.Save());
+
+        for (int i = 0; i < 15; i++) Assert.Equal((byte)'x', _guest.In8(Base));
+        Assert.Equal(0xf1, _guest.In8(Lsr));
+    }
+
+    [Fact]
     public void DivisorLatch_UnderDlab_KeepsItsOwnValues()
     {
         _guest.Out8(Lcr, 0x83);

@@ -1,4 +1,12 @@
 namespace Vmm.Devices.Virtio.Block;
 
 /// <summary>What a disk has done since it was made. Failed requests count as errors only.</summary>
+/// <param name="Reads">Reads.</param>
+/// <param name="Writes">Writes.</param>
+/// <param name="ReadBytes">Bytes that were read.</param>
+/// <param name="WrittenBytes">Bytes that were written.</param>
+/// <param name="Flushes">Flushes.</param>
+/// <param name="Discards">Ranges that were discarded.</param>
+/// <param name="ZeroedRanges">Ranges that were made zeros.</param>
+/// <param name="Errors">Requests that failed.</param>
 public readonly record struct VirtioBlockStatistics(ulong Reads, ulong Writes, ulong ReadBytes, ulong WrittenBytes, ulong Flushes, ulong Discards, ulong ZeroedRanges, ulong Errors);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Threading.Channels;
 using StreamJsonRpc;
 using Vmm.Control.Rpc;
+using Vmm.Host.Serial;
 
 namespace Vmm.Control.Domains;
 
@@ -16,10 +17,15 @@ internal sealed class ClientFeed : IDisposable
     private readonly DomainHost _host;
     private readonly JsonRpc _client;
     private readonly Channel<DomainEvent> _events = Channel.CreateBounded<DomainEvent>(new BoundedChannelOptions(MostEvents) { SingleReader = true });
+    private readonly Dictionary<string, ConsoleFeed> _consoles = [];
     private bool _isSubscribed, _isPumping, _isDisposed;
     private long _lost;
+    private int _unsent;
 
     public ClientFeed(DomainHost host, JsonRpc client) => (_host, _client) = (host, client);
+
+    /// <summary>Whether the client has been told all events so far.</summary>
+    public bool IsIdle => Volatile.Read(ref _unsent) == 0;
 
     /// <summary>From now on, events go to the client.</summary>
     public void Subscribe()
@@ -46,18 +52,51 @@ internal sealed class ClientFeed : IDisposable
         }
     }
 
+    /// <summary>From now on, a console's output goes to the client; what is kept comes again if it did already.</summary>
+    public void Attach(string name, TappedChar tap)
+    {
+        lock (_gate)
+        {
+            if (_isDisposed) return;
+            Detach(name);
+            _consoles.Add(name, new ConsoleFeed(name, tap, _client));
+        }
+    }
+
+    /// <summary>No more output of a console.</summary>
+    public void Detach(string name)
+    {
+        lock (_gate)
+        {
+            if (_consoles.Remove(name, out ConsoleFeed? feed)) feed.Dispose();
+        }
+    }
+
     public void Dispose()
     {
         Unsubscribe();
-        _isDisposed = true;
+        lock (_gate)
+        {
+            _isDisposed = true;
+            foreach (ConsoleFeed console in _consoles.Values) console.Dispose();
+            _consoles.Clear();
+        }
+
         _events.Writer.TryComplete();
     }
 
     private void OnRaised(DomainEvent one)
     {
         long lost = _lost;
-        if (_events.Writer.TryWrite(lost == 0 ? one : one with { Lost = lost })) _lost = 0;
-        else _lost++;
+        Interlocked.Increment(ref _unsent);
+        if (_events.Writer.TryWrite(lost == 0 ? one : one with { Lost = lost }))
+        {
+            _lost = 0;
+            return;
+        }
+
+        Interlocked.Decrement(ref _unsent);
+        _lost++;
     }
 
     private async Task PumpAsync()
@@ -67,6 +106,7 @@ internal sealed class ClientFeed : IDisposable
             await foreach (DomainEvent one in _events.Reader.ReadAllAsync().ConfigureAwait(false))
             {
                 await SendAsync(one).ConfigureAwait(false);
+                Interlocked.Decrement(ref _unsent);
             }
         }
         catch (Exception e) when (e is ConnectionLostException or ObjectDisposedException or IOException or OperationCanceledException)

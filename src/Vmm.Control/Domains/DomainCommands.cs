@@ -5,15 +5,18 @@ using Vmm.Control.Rpc;
 using Vmm.Devices.Virtio.Balloon;
 using Vmm.Machine;
 using Vmm.Machine.Config;
+using Vmm.Machine.CoreDump;
 
 namespace Vmm.Control.Domains;
 
 /// <summary>Answers one client of a domain's socket. What may wait for the guest or the host does so on a thread of the pool.</summary>
-internal sealed partial class DomainCommands(DomainHost host, JsonRpc client) : IDomainRpc, IDisposable
+internal sealed partial class DomainCommands(DomainHost host, JsonRpc client) : IRpcTarget
 {
     private const int MostLogLines = 1000;
 
     private readonly ClientFeed _feed = new(host, client);
+
+    public bool IsIdle => _feed.IsIdle;
 
     public Task<DomainInfo> GetInfoAsync(CancellationToken cancellation) => Do(() => host.Info);
 
@@ -33,9 +36,12 @@ internal sealed partial class DomainCommands(DomainHost host, JsonRpc client) : 
 
     public Task RenameAsync(string name, CancellationToken cancellation) => Do(() => host.Rename(Given(name)));
 
-    public Task SendSysrqAsync(string key, CancellationToken cancellation) => throw NotYet();
-
-    public Task<CoreInfo> DumpCoreAsync(string path, CancellationToken cancellation) => throw NotYet();
+    public Task<CoreInfo> DumpCoreAsync(string path, CancellationToken cancellation) => Do(() =>
+    {
+        CheckPath(path);
+        CoreReport core = host.MachineAtAnyTime.WriteCore(path);
+        return new CoreInfo(path, core.SizeBytes, core.WrittenBytes);
+    });
 
     public Task<IReadOnlyList<VcpuInfo>> GetVcpusAsync(CancellationToken cancellation) => Do<IReadOnlyList<VcpuInfo>>(() =>
     {
@@ -90,7 +96,7 @@ internal sealed partial class DomainCommands(DomainHost host, JsonRpc client) : 
         return Task.CompletedTask;
     }
 
-    public Task<JsonElement> DiscoverAsync(CancellationToken cancellation) => throw NotYet();
+    public Task<JsonElement> DiscoverAsync(CancellationToken cancellation) => Task.FromResult(OpenRpc.Document);
 
     public void Dispose() => _feed.Dispose();
 
@@ -100,8 +106,6 @@ internal sealed partial class DomainCommands(DomainHost host, JsonRpc client) : 
 
     private static string Balloon(GuestMachine machine) => machine.Devices.FirstOrDefault(d => d.Config is BalloonConfig)?.Config.Id
         ?? throw new RpcException(RpcErrorCode.NotFound, "the domain has no balloon (balloon in its configuration), so that its memory stays as it is");
-
-    private static RpcException NotYet() => new(RpcErrorCode.InternalError, "not there yet");
 
     private static Task Do(Action work) => Task.Run(work);
 

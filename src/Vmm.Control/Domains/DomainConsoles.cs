@@ -7,6 +7,7 @@ namespace Vmm.Control.Domains;
 internal static class DomainConsoles
 {
     private const ulong LogBytes = 4UL << 20;
+    private const string ConsoleKey = "console=", Virtio = "hvc", SerialPort = "ttyS";
 
     /// <summary>
     /// The machine with its lines put into the folder: the first serial port becomes the socket of the domain's console, if it would be a terminal;
@@ -19,6 +20,19 @@ internal static class DomainConsoles
         {
             Serial = [.. serial.Select((end, i) => PlaceSerial(end, i, folder))],
             Console = config.Console is { } console ? console with { Ports = [.. console.Ports.Select((port, i) => port with { End = Place(port.End, $"hvc{i}", folder) })] } : null,
+        };
+    }
+
+    /// <summary>The name of the console that the guest takes for its own, by its kernel's command line.</summary>
+    public static string NameFor(string commandLine)
+    {
+        // Linux's /dev/console is the last one named.
+        string? last = commandLine.Split(' ').LastOrDefault(word => word.StartsWith(ConsoleKey, StringComparison.Ordinal))?[ConsoleKey.Length..].Split(',')[0];
+        return last switch
+        {
+            _ when last?.StartsWith(Virtio, StringComparison.Ordinal) == true => last,
+            _ when last?.StartsWith(SerialPort, StringComparison.Ordinal) == true => $"serial{last[SerialPort.Length..]}",
+            _ => "serial0",
         };
     }
 

@@ -39,10 +39,12 @@ public sealed partial class DomainHost
         bool isAsked;
         lock (_gate) (isAsked, _isResetAsked) = (_isResetAsked, false);
         DomainAction action = ActionOf(outcome.End);
-        if (action is DomainAction.CoredumpDestroy or DomainAction.CoredumpRestart) action = DumpFor(action);
-        if (action is DomainAction.Restart or DomainAction.RenameRestart && !isAsked) action = Guarded(action);
-        Note(new GuestEnd(outcome.End, outcome.Reason, action, DateTimeOffset.UtcNow), goesOn: action == DomainAction.Restart);
-        return action == DomainAction.Restart;
+        if (action is DomainAction.CoredumpDestroy or DomainAction.CoredumpRestart) WriteCore();
+        bool beginsAnew = action is DomainAction.Restart or DomainAction.CoredumpRestart or DomainAction.RenameRestart;
+        if (beginsAnew && !isAsked && RunsInCircles()) action = DomainAction.Destroy;
+        bool goesOn = action is DomainAction.Restart or DomainAction.CoredumpRestart;
+        Note(new GuestEnd(outcome.End, outcome.Reason, action, DateTimeOffset.UtcNow), goesOn);
+        return goesOn;
     }
 
     /// <summary>After the last life.</summary>
@@ -69,16 +71,16 @@ public sealed partial class DomainHost
         _ => _config.OnCrash,
     };
 
-    // xend's guard against guests that run in circles; xl has none.
-    private DomainAction Guarded(DomainAction action)
+    // xend's guard; xl has none.
+    private bool RunsInCircles()
     {
         TimeSpan life = _machine.LifeTime, least = _options.LeastLife ?? LeastLife;
-        if (life >= least) return action;
+        if (life >= least) return false;
         _log.Write($"the guest is not started anew: it lived {life.TotalSeconds:0} s, and less than {least.TotalSeconds:0} s means that it runs in circles");
-        return DomainAction.Destroy;
+        return true;
     }
 
-    private DomainAction DumpFor(DomainAction action)
+    private void WriteCore()
     {
         try
         {
@@ -90,8 +92,6 @@ public sealed partial class DomainHost
         {
             _log.Write($"no core file of the guest could be written: {e.Message}");
         }
-
-        return action == DomainAction.CoredumpRestart ? DomainAction.Restart : DomainAction.Destroy;
     }
 
     /// <summary>Tells everybody of an end.</summary>

@@ -79,6 +79,9 @@ public sealed partial class DomainHost : IDisposable
 
     internal int VcpuCount => _config.Machine.Vcpus;
 
+    /// <summary>The console that the guest takes for its own.</summary>
+    internal string ConsoleName => DomainConsoles.NameFor(_config.Machine.Boot.CommandLine);
+
     internal ulong MemoryBytes => _config.Machine.MemoryBytes;
 
     /// <summary>Runs the guest through all its lives, until the domain is to go.</summary>
@@ -191,6 +194,7 @@ public sealed partial class DomainHost : IDisposable
         {
             GoesOn = GoesOn,
             Trouble = OnTrouble,
+            TapsConsoles = true,
             Domain = new DomainIdentity(Folder.Id, _record.Name, _record.Uuid),
         });
         machine.DeviceAdded += id => Events.Raise(DomainEventKind.DeviceAdded, $"device '{id}' is there", id);

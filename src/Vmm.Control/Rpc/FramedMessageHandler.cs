@@ -10,7 +10,8 @@ namespace Vmm.Control.Rpc;
 
 /// <summary>
 /// Messages on a line each, or behind headers as in the language server protocol: the client's first byte tells which. A message has a
-/// bounded size; one that is no JSON-RPC is answered with an error and the connection goes on, as the frame around it was good.
+/// bounded size; one that is no JSON-RPC is answered with an error and the connection goes on, as the frame around it was good. Only so many
+/// requests are under way at a time: a client that sends on without reading the answers is not read from any more.
 /// </summary>
 internal sealed class FramedMessageHandler(PipeWriter writer, PipeReader reader, IJsonRpcMessageFormatter formatter) : PipeMessageHandler(writer, reader, formatter)
 {
@@ -18,12 +19,25 @@ internal sealed class FramedMessageHandler(PipeWriter writer, PipeReader reader,
     public const int MostMessageBytes = 1 << 20;
 
     private const int MostHeaderBytes = 1024;
+    private const int MostUnderWay = 64;
 
+    // Names of StreamJsonRpc's own methods begin so: cancellation must come through at any time.
+    private const string ProtocolPrefix = "$/";
+
+    // Notifications are carried out as requests, so that they are bounded, too; their answers go nowhere.
+    private const string UnansweredPrefix = "\0notification ";
+
+    private readonly SemaphoreSlim _room = new(MostUnderWay);
     private bool? _hasHeaders;
+    private long _notifications;
+    private int _toFlush;
 
     private static ReadOnlySpan<byte> ContentLength => "content-length:"u8;
 
     private static ReadOnlySpan<byte> HeaderEnd => "\r\n\r\n"u8;
+
+    /// <summary>Whether all requests so far are answered.</summary>
+    public bool IsIdle => _room.CurrentCount == MostUnderWay;
 
     /// <inheritdoc/>
     protected override async ValueTask<JsonRpcMessage?> ReadCoreAsync(CancellationToken cancellationToken)
@@ -43,6 +57,7 @@ internal sealed class FramedMessageHandler(PipeWriter writer, PipeReader reader,
 
             if (frame.AsSpan().Trim(" \t\r\n"u8).IsEmpty) continue;
             (JsonRpcMessage? message, JsonRpcError? refusal) = Read(frame);
+            if (message is JsonRpcRequest request) await AdmitAsync(request, cancellationToken).ConfigureAwait(false);
             if (message is not null) return message;
             await WriteAsync(refusal!, cancellationToken).ConfigureAwait(false);
         }
@@ -51,12 +66,44 @@ internal sealed class FramedMessageHandler(PipeWriter writer, PipeReader reader,
     /// <inheritdoc/>
     protected override void Write(JsonRpcMessage content, CancellationToken cancellationToken)
     {
+        bool isAnswer = content is (JsonRpcResult or JsonRpcError) and IJsonRpcMessageWithId { RequestId.IsNull: false };
+        if (isAnswer) _toFlush++;
+        if (isAnswer && ((IJsonRpcMessageWithId)content).RequestId.String?.StartsWith(UnansweredPrefix, StringComparison.Ordinal) == true) return;
         ArrayBufferWriter<byte> json = new();
         Formatter.Serialize(json, content);
         PipeWriter to = Writer!;
         if (_hasHeaders == true) to.Write(Encoding.ASCII.GetBytes($"Content-Length: {json.WrittenCount}\r\n\r\n"));
         to.Write(json.WrittenSpan);
         if (_hasHeaders != true) to.Write("\n"u8);
+    }
+
+    /// <inheritdoc/>
+    protected override async ValueTask FlushAsync(CancellationToken cancellationToken)
+    {
+        // Writing and flushing are one step: nobody else writes meanwhile.
+        (int answers, _toFlush) = (_toFlush, 0);
+        try
+        {
+            await base.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (answers != 0) _room.Release(answers);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        if (disposing) _room.Dispose();
+    }
+
+    private async ValueTask AdmitAsync(JsonRpcRequest request, CancellationToken cancellation)
+    {
+        if (request.Method?.StartsWith(ProtocolPrefix, StringComparison.Ordinal) == true) return;
+        await _room.WaitAsync(cancellation).ConfigureAwait(false);
+        if (!request.IsResponseExpected) request.RequestId = new RequestId($"{UnansweredPrefix}{_notifications++}");
     }
 
     private byte[]? TakeFrame(ref ReadOnlySequence<byte> buffer)

@@ -34,6 +34,7 @@ namespace Vmm.Control.Rpc;
 [JsonSerializable(typeof(DomainEvent))]
 [JsonSerializable(typeof(RpcErrorData))]
 [JsonSerializable(typeof(CommonErrorData))]
+[JsonSerializable(typeof(RequestId))]
 [JsonSerializable(typeof(IReadOnlyList<string>))]
 [JsonSerializable(typeof(IReadOnlyList<int>))]
 [JsonSerializable(typeof(JsonElement))]

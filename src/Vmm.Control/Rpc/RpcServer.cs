@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using StreamJsonRpc;
@@ -11,8 +12,11 @@ internal sealed class RpcServer : IDisposable
     private const int MostClients = 256, Backlog = 64;
     private const int SOL_SOCKET = 1, SO_PEERCRED = 17, CredentialsBytes = 12, UidOffset = 4;
 
+    private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(500);
+
     private readonly string _path;
-    private readonly Func<JsonRpc, IDomainRpc> _target;
+    private readonly Func<JsonRpc, IRpcTarget> _target;
+    private readonly ConcurrentDictionary<FramedMessageHandler, IRpcTarget> _served = new();
     private readonly Func<IReadOnlyList<string>> _log;
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly CancellationTokenSource _end = new();
@@ -23,7 +27,7 @@ internal sealed class RpcServer : IDisposable
     /// <param name="target">Makes the object that answers one client.</param>
     /// <param name="log">The last lines of the log, for errors.</param>
     /// <exception cref="SocketException">The path is taken or cannot be made.</exception>
-    public RpcServer(string path, Func<JsonRpc, IDomainRpc> target, Func<IReadOnlyList<string>> log)
+    public RpcServer(string path, Func<JsonRpc, IRpcTarget> target, Func<IReadOnlyList<string>> log)
     {
         (_path, _target, _log) = (path, target, log);
         File.Delete(path);
@@ -33,9 +37,10 @@ internal sealed class RpcServer : IDisposable
         _accepting = AcceptAsync();
     }
 
-    /// <summary>Takes no more clients and ends the connections.</summary>
+    /// <summary>Gives what was said already a moment to reach the clients, takes no more of them and ends the connections.</summary>
     public void Dispose()
     {
+        SpinWait.SpinUntil(() => _served.All(client => client.Key.IsIdle && client.Value.IsIdle), LastWords);
         _end.Cancel();
         _listener.Dispose();
         _accepting.Wait();
@@ -81,11 +86,18 @@ internal sealed class RpcServer : IDisposable
             using NetworkStream stream = new(client, ownsSocket: true);
             FramedMessageHandler handler = new(PipeWriter.Create(stream), PipeReader.Create(stream), RpcJson.NewFormatter());
             using DomainJsonRpc rpc = new(handler, _log);
-            IDomainRpc target = _target(rpc);
-            using IDisposable? ending = target as IDisposable;
+            using IRpcTarget target = _target(rpc);
             rpc.AddLocalRpcTarget(RpcTargetMetadata.FromShape<IDomainRpc>(), target, null);
-            rpc.StartListening();
-            await rpc.Completion.WaitAsync(_end.Token).ConfigureAwait(false);
+            _served[handler] = target;
+            try
+            {
+                rpc.StartListening();
+                await rpc.Completion.WaitAsync(_end.Token).ConfigureAwait(false);
+            }
+            finally
+            {
+                _served.TryRemove(handler, out _);
+            }
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException or BadRpcMessageException or ConnectionLostException)
         {

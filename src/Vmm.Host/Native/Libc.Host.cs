@@ -18,6 +18,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "getrandom", SetLastError = true)]
     public static partial nint GetRandom(byte* to, nuint count, uint flags);
 
+    [LibraryImport(Library, EntryPoint = "pread", SetLastError = true)]
+    public static partial nint Pread(int fd, byte* to, nuint count, nint offset);
+
     [LibraryImport(Library, EntryPoint = "fallocate", SetLastError = true)]
     public static partial int Fallocate(int fd, int mode, nint offset, nint length);
 

@@ -30,6 +30,9 @@ public sealed class LoggedChar : ICharBackend
         remove => _line.Changed -= value;
     }
 
+    /// <summary>The line itself.</summary>
+    public ICharBackend Line => _line;
+
     /// <inheritdoc/>
     public bool IsConnected => _line.IsConnected;
 

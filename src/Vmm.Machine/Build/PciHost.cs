@@ -111,7 +111,7 @@ internal sealed class PciHost : IDisposable
     private Place Make(PluggedDevice device)
     {
         IVirtioDevice virtio = device.Attachment.Create(_board);
-        BoundedNotes notes = new(device.Id, _note);
+        BoundedNotes notes = new(device.Id, _note, _board.Trouble);
         VirtioPciTransport transport = new(virtio, _board.Memory, notes.Write);
         Place place = new(device, virtio, transport, _board.Virtio.Add(transport));
         Volatile.Write(ref _places, [.. _places, place]);

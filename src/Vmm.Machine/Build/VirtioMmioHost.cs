@@ -50,7 +50,7 @@ internal sealed class VirtioMmioHost : IDisposable
         IVirtioDevice virtio = device.Attachment.Create(board);
         if (virtio is IDisposable owned) _owned.Add(owned);
         uint address = FirstAddress + (uint)device.Slot * (uint)VirtioMmioTransport.SizeBytes;
-        VirtioMmioTransport transport = new(virtio, board.Memory, address, wire.NewInput(), new BoundedNotes(device.Id, note).Write);
+        VirtioMmioTransport transport = new(virtio, board.Memory, address, wire.NewInput(), new BoundedNotes(device.Id, note, board.Trouble).Write);
         _owned.Add(board.Virtio.Add(transport));
         board.Mmio.Attach(address, VirtioMmioTransport.SizeBytes, transport, name: device.Id);
         _acpi.Add(new AcpiVirtioMmio((byte)device.Slot, address, (uint)VirtioMmioTransport.SizeBytes, (uint)(FirstGsi + device.Slot % Wires)));

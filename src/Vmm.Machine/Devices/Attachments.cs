@@ -42,7 +42,7 @@ internal sealed class Attachments : IDisposable
     /// <exception cref="Host.LinuxException">The host refused a file or another thing that the device needs.</exception>
     public IAttachment Open(DeviceConfig device) => device switch
     {
-        DiskConfig disk => new DiskAttachment(disk, _machine.Vcpus, _host.Note),
+        DiskConfig disk => new DiskAttachment(disk, _machine.Vcpus, _host.Note, why => _host.Trouble?.Invoke(new DeviceTrouble(disk.Id, IsStorage: true, why))),
         NetConfig net => new NetAttachment(net, _machine.Name, _host),
         RngConfig rng => new RngAttachment(rng),
         BalloonConfig balloon => new BalloonAttachment(balloon),

@@ -11,12 +11,13 @@ internal sealed class ConsoleAttachment : IAttachment
     private readonly List<VirtioConsolePort> _ports = [];
     private readonly int[] _order;
     private readonly TerminalSize?[] _sizes;
+    private readonly ConsoleConfig _config;
     private VirtioConsole? _device;
 
     /// <exception cref="Host.LinuxException">A file, socket, terminal or pseudo-terminal cannot be had.</exception>
     public ConsoleAttachment(ConsoleConfig config, MachineHost host)
     {
-        Id = config.Id;
+        (Id, _config) = (config.Id, config);
         // Consoles first, because the first port is what a simple driver takes for the console; otherwise as they were named.
         _order = [.. Enumerable.Range(0, config.Ports.Length).OrderBy(i => config.Ports[i].Name is not null)];
         _sizes = new TerminalSize?[_order.Length];
@@ -46,6 +47,9 @@ internal sealed class ConsoleAttachment : IAttachment
 
         return _device;
     }
+
+    /// <summary>The ports in the order in which the guest numbers them: each with its number in the configuration.</summary>
+    public IEnumerable<(int Number, ConsolePortConfig Config, ICharBackend Line)> Lines => _order.Select((number, at) => (number, _config.Ports[number], _ports[at].Backend));
 
     /// <summary>Tells the guest how large a window is, in this life and the later ones. False when there is no such port.</summary>
     /// <param name="port">Its number in the configuration.</param>

@@ -20,7 +20,7 @@ internal sealed class DiskAttachment : IAttachment
 
     /// <exception cref="ImageException">The image is not what was said, or cannot be used.</exception>
     /// <exception cref="Host.LinuxException">The file cannot be opened, or is in use.</exception>
-    public DiskAttachment(DiskConfig config, int vcpus, Action<string> note)
+    public DiskAttachment(DiskConfig config, int vcpus, Action<string> note, Action<string>? trouble = null)
     {
         Id = config.Id;
         _note = note;
@@ -28,7 +28,7 @@ internal sealed class DiskAttachment : IAttachment
         ImageFormat format = ImageFormats.Parse(config.Format);
         if (format == ImageFormat.Raw && DiskImages.LooksLike(config.Path) is { } other)
             note($"{config.Id}: {config.Path} is used as raw, as was said; its first bytes look like {other}");
-        _image = Open(config, format, note);
+        _image = Open(config, format, note, trouble);
         _options = new VirtioBlockOptions
         {
             Serial = config.Serial,
@@ -82,7 +82,7 @@ internal sealed class DiskAttachment : IAttachment
         _image.Dispose();
     }
 
-    private static DiskImageBase Open(DiskConfig config, ImageFormat format, Action<string> note)
+    private static DiskImageBase Open(DiskConfig config, ImageFormat format, Action<string> note, Action<string>? trouble)
     {
         ImageOpenOptions open = new()
         {
@@ -98,7 +98,11 @@ internal sealed class DiskAttachment : IAttachment
             image = (DiskImageBase)DiskImages.Open(config.Path, format, open);
             if (config.Snapshot) image = (DiskImageBase)DiskImages.Overlay(image, Path.GetTempPath());
             image.UseEngine(engine);
-            image.Report = line => note($"{config.Id}: {line}");
+            image.Report = line =>
+            {
+                note($"{config.Id}: {line}");
+                trouble?.Invoke(line);
+            };
             return image;
         }
         catch
