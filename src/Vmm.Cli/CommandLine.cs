@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using Vmm.Core.Text;
 
@@ -42,7 +43,7 @@ internal static class CommandLine
             command.Options.Add(help);
         }
 
-        help.Action = new HelpWithText((HelpAction)(help.Action ?? new HelpAction()), text);
+        help.Action = new HelpWithText((SynchronousCommandLineAction)(help.Action ?? new HelpAction()), text);
     }
 
     private static string Explain(ParseResult result)

@@ -1,11 +1,10 @@
 using System.CommandLine;
-using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 
 namespace Vmm.Cli;
 
 /// <summary>The usual help, and then a text of our own.</summary>
-internal sealed class HelpWithText(HelpAction help, string text) : SynchronousCommandLineAction
+internal sealed class HelpWithText(SynchronousCommandLineAction help, string text) : SynchronousCommandLineAction
 {
     /// <inheritdoc/>
     public override int Invoke(ParseResult parseResult)

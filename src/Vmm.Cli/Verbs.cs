@@ -38,6 +38,8 @@ internal static class Verbs
         new("info", InfoCommand.Create, IsOfXl: true),
         new("sysrq", LifeCommands.Sysrq, IsOfXl: true),
         new("dump-core", LifeCommands.DumpCore, IsOfXl: true),
+        new("clone", CloneCommand.Create),
+        new("autostart", AutostartCommand.Create),
         new("domain-host", DomainHostCommand.Create),
         new("doctor", DoctorCommand.Create),
         new("network", NetworkCommand.Create),

@@ -15,6 +15,7 @@ internal static class DeviceWords
         Add(words, "format", disk.Format);
         Add(words, "id", disk.Id);
         if (disk.ReadOnly) Add(words, "readonly", "on");
+        if (disk.AllowBacking) Add(words, "backing", "on");
         if (!disk.Discard) Add(words, "discard", "ignore");
         if (disk.Cache == DiskCache.None) Add(words, "cache", "none");
         return words.ToString();

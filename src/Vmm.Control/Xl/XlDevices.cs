@@ -53,6 +53,16 @@ public static class XlDevices
         return $"vd{letters}";
     }
 
+    /// <summary>An entry of a disk list that says the same.</summary>
+    public static string Words(DiskConfig disk)
+    {
+        string format = disk.Format == "vpc" ? "vhd" : disk.Format, flags = "";
+        if (!disk.Discard) flags += ", no-discard";
+        if (disk.Cache == DiskCache.None) flags += ", direct-io-safe";
+        if (disk.AllowBacking) flags += ", backing";
+        return $"format={format}, vdev={disk.Id}, access={(disk.ReadOnly ? "ro" : "rw")}{flags}, target={disk.Path}";
+    }
+
     /// <summary>Why a disk cannot be had; null when it can.</summary>
     internal static string? WhyNot(XlDiskSpec disk) => disk switch
     {
@@ -82,6 +92,7 @@ public static class XlDevices
         Path = spec.Target ?? "",
         Format = spec.Format == "vhd" ? "vpc" : spec.Format,
         ReadOnly = spec.IsReadOnly,
+        AllowBacking = spec.AllowsBacking,
         Discard = spec.Discard ?? true,
         Cache = spec.IsDirectIoSafe ? DiskCache.None : DiskCache.Writeback,
     };

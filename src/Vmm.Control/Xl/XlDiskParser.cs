@@ -12,7 +12,7 @@ internal sealed class XlDiskParser
 
     private static readonly string[] Positions = ["target", "format", "vdev", "access"];
     private static readonly string[] Keys = ["target", "format", "vdev", "access", "devtype", "backend", "backendtype", "script", "specification"];
-    private static readonly string[] Flags = ["cdrom", "discard", "no-discard", "direct-io-safe", "trusted", "untrusted"];
+    private static readonly string[] Flags = ["cdrom", "discard", "no-discard", "direct-io-safe", "trusted", "untrusted", "backing"];
     private static readonly string[] Formats = ["raw", "qcow", "qcow2", "vhd", "qed", "vmdk", "empty"];
     private static readonly string[] PlainPrefixes = ["tapdisk", "tap", "tap2", "aio", "ioemu", "file", "phy"];
     private static readonly string[] FormatPrefixes = ["raw", "qcow", "qcow2", "vhd"];
@@ -157,6 +157,7 @@ internal sealed class XlDiskParser
             BackendType = Take("backendtype"),
             Specification = Take("specification"),
             IsDirectIoSafe = _flags.Contains("direct-io-safe"),
+            AllowsBacking = _flags.Contains("backing"),
         };
     }
 

@@ -32,4 +32,7 @@ public sealed record XlDiskSpec
     public string? Specification { get; init; }
 
     public bool IsDirectIoSafe { get; init; }
+
+    /// <summary>The image may name another one below it. xl has no such flag: there it always may.</summary>
+    public bool AllowsBacking { get; init; }
 }

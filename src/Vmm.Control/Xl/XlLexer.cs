@@ -13,6 +13,9 @@ internal sealed class XlLexer(string file, string source, List<XlError> errors)
     private int _lineStart;
     private int _depth;
 
+    /// <summary>The character behind the last token.</summary>
+    public int Offset => _at;
+
     private XlPosition Here => new(_line, _at - _lineStart + 1, file);
 
     private char Current => Peek(0);
@@ -21,6 +24,12 @@ internal sealed class XlLexer(string file, string source, List<XlError> errors)
     public XlToken Next()
     {
         SkipBlanks();
+        int offset = _at;
+        return Scan() with { Offset = offset };
+    }
+
+    private XlToken Scan()
+    {
         XlPosition start = Here;
         if (_at >= source.Length) return new(XlTokenKind.End, start, "");
         char c = Current;

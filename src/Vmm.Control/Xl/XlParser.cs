@@ -20,21 +20,27 @@ internal sealed class XlParser
     private readonly List<XlError> _errors = [];
     private readonly XlLexer _lexer;
     private readonly Dictionary<string, XlSetting> _settings;
+    private readonly List<XlSpan>? _spans;
     private XlToken _token;
     private int _additions;
+    private int _behind;
 
-    private XlParser(string file, string source, Dictionary<string, XlSetting> settings)
+    private XlParser(string file, string source, Dictionary<string, XlSetting> settings, List<XlSpan>? spans)
     {
-        (_file, _settings) = (file, settings);
+        (_file, _settings, _spans) = (file, settings, spans);
         _lexer = new XlLexer(file, source, _errors);
         _token = _lexer.Next();
     }
 
     /// <summary>Reads a text into the settings that are there already: a later one wins.</summary>
+    /// <param name="file">The text's name.</param>
+    /// <param name="source">The text.</param>
+    /// <param name="settings">What was there.</param>
+    /// <param name="spans">Takes where each setting stands; null where nobody wants to know.</param>
     /// <returns>The mistakes, at most a screenful.</returns>
-    public static IReadOnlyList<XlError> Parse(string file, string source, Dictionary<string, XlSetting> settings)
+    public static IReadOnlyList<XlError> Parse(string file, string source, Dictionary<string, XlSetting> settings, List<XlSpan>? spans = null)
     {
-        XlParser parser = new(file, source, settings);
+        XlParser parser = new(file, source, settings, spans);
         while (parser._token.Kind != XlTokenKind.End && parser._errors.Count < MostErrors) parser.Statement();
         return parser._errors;
     }
@@ -71,6 +77,7 @@ internal sealed class XlParser
             return;
         }
 
+        _spans?.Add(new(key.Text, key.Offset, _behind));
         Store(key, value, isAddition: operation == XlTokenKind.Append);
     }
 
@@ -191,5 +198,9 @@ internal sealed class XlParser
         return null;
     }
 
-    private void Advance() => _token = _lexer.Next();
+    private void Advance()
+    {
+        _behind = _lexer.Offset;
+        _token = _lexer.Next();
+    }
 }

@@ -7,6 +7,9 @@ namespace Vmm.Control.Xl;
 /// <param name="Number">A number's value.</param>
 internal readonly record struct XlToken(XlTokenKind Kind, XlPosition Position, string Text, long Number = 0)
 {
+    /// <summary>Where it begins, in characters of the text.</summary>
+    public int Offset { get; init; }
+
     /// <summary>For messages.</summary>
     public override string ToString() => Kind switch
     {
