@@ -79,7 +79,9 @@ internal sealed class DiskCloner(string source, string name, string? folder, boo
     private string PathOf(DiskConfig disk)
     {
         string file = Path.GetFileNameWithoutExtension(disk.Path), extension = isOverlay ? ".qcow2" : Path.GetExtension(disk.Path);
-        string renamed = file.Contains(source, StringComparison.Ordinal) ? file.Replace(source, name, StringComparison.Ordinal) : $"{name}-{disk.Id}";
+        int at = file.IndexOf(source, StringComparison.Ordinal), end = at + source.Length;
+        bool isWord = at >= 0 && (at == 0 || !char.IsLetterOrDigit(file[at - 1])) && (end == file.Length || !char.IsLetterOrDigit(file[end]));
+        string renamed = isWord ? file[..at] + name + file[end..] : $"{name}-{disk.Id}";
         return Path.Combine(Path.GetFullPath(folder ?? Path.GetDirectoryName(Path.GetFullPath(disk.Path))!), renamed + extension);
     }
 }

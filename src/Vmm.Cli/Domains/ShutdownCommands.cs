@@ -71,7 +71,9 @@ internal static class ShutdownCommands
         return answer.IsListening;
     }
 
-    private static bool HasEnded(DomainFolder folder) => !folder.IsAlive || folder.TryRead()?.State == DomainState.Ended;
+    // One that is kept after its end (preserve) does not go.
+    private static bool HasEnded(DomainFolder folder)
+        => !folder.IsAlive || (folder.TryRead()?.State == DomainState.Ended && DomainStatus.TryRead(folder)?.Info?.LastEnd?.Action is DomainAction.Preserve or DomainAction.RenameRestart);
 
     private static void Reboot(DomainFolder folder, bool waits)
     {
