@@ -115,6 +115,11 @@ internal static class DomainVerb
         {
             throw new DomainRefusedException(CodeOf((RpcErrorCode)e.ErrorCode), e.Message);
         }
+        catch (RemoteRpcException e)
+        {
+            // Some of our codes mean something of its own to the library.
+            throw new DomainRefusedException(e.ErrorCode is { } code ? CodeOf((RpcErrorCode)(int)code) : ExitCode.Failed, e.Message);
+        }
     }
 
     private static ExitCode CodeOf(RpcErrorCode code) => code switch
