@@ -195,7 +195,7 @@ public sealed partial class DomainHost : IDisposable
             GoesOn = GoesOn,
             Trouble = OnTrouble,
             TapsConsoles = true,
-            Domain = new DomainIdentity(Folder.Id, _record.Name, _record.Uuid),
+            Domain = new DomainIdentity(Folder.Id, _record.Name, _record.Uuid) { NetworkFolder = _registry.NetworkFolder },
         });
         machine.DeviceAdded += id => Events.Raise(DomainEventKind.DeviceAdded, $"device '{id}' is there", id);
         machine.DeviceRemoved += id => Events.Raise(DomainEventKind.DeviceRemoved, $"device '{id}' is gone", id);

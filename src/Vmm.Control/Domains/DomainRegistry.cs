@@ -1,5 +1,6 @@
 using System.Globalization;
 using Vmm.Host;
+using Vmm.Network.Xend;
 
 namespace Vmm.Control.Domains;
 
@@ -34,6 +35,9 @@ public sealed class DomainRegistry
             throw new DomainException($"the folder of the domains cannot be used: {e.Message}", e);
         }
     }
+
+    /// <summary>Where it is written down what was done to the host's network for the domains.</summary>
+    internal string NetworkFolder => Path.Combine(_root, "network");
 
     private string AllocationLock => Path.Combine(_root, "lock");
 
@@ -76,8 +80,16 @@ public sealed class DomainRegistry
     /// <summary>The domains that live, in the order of their ids. What dead ones left is removed.</summary>
     public IReadOnlyList<DomainFolder> List()
     {
-        using LockFile allocation = LockFile.Take(AllocationLock, Patience);
-        return [.. Living()];
+        List<DomainFolder> living = [];
+        int folders;
+        using (LockFile allocation = LockFile.Take(AllocationLock, Patience))
+        {
+            folders = Folders().Count();
+            living.AddRange(Living());
+        }
+
+        if (living.Count < folders) SweepInterfaces();
+        return living;
     }
 
     /// <summary>A domain by its id or its name; a name of digits only is found by its id.</summary>
@@ -120,6 +132,20 @@ public sealed class DomainRegistry
         {
             if (folder.IsAlive) yield return folder;
             else folder.Remove();
+        }
+    }
+
+    /// <summary>Takes back what the interfaces of a dead domain have left: rules, and what scripts did.</summary>
+    private void SweepInterfaces()
+    {
+        if (!HostPrivilege.HasNetAdmin || !Directory.Exists(NetworkFolder)) return;
+        try
+        {
+            Vif.Sweep(new NetworkStore(NetworkFolder), _ => { });
+        }
+        catch (LinuxException)
+        {
+            // The next domain with an interface does it.
         }
     }
 

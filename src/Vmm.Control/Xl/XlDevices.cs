@@ -77,9 +77,6 @@ public static class XlDevices
     /// <summary>Why a network device cannot be had; null when it can.</summary>
     internal static string? WhyNot(XlVifSpec vif) => vif switch
     {
-        { Script: not null } => "'script' is refused: hook scripts of vifs are not there yet",
-        { Addresses.IsEmpty: false } => "'ip' is refused: addresses are not enforced yet",
-        { GatewayDevice: not null } => "'gatewaydev' is refused: routed vifs are not there yet",
         { Vlan: not null } => "'vlan' is refused: it is for Open vSwitch",
         { Backend: not (null or "0" or "Domain-0") } => "vifs are served by Domain-0 only",
         _ => null,
@@ -101,7 +98,15 @@ public static class XlDevices
     internal static NetConfig Vif(XlVifSpec spec, string domain, int deviceId) => new()
     {
         Id = VifId(deviceId),
-        Link = spec.Bridge is null && spec.InterfaceName is null ? new UserLinkConfig() : new TapLinkConfig { InterfaceName = spec.InterfaceName, Bridge = spec.Bridge },
+        Link = new VifLinkConfig
+        {
+            DeviceId = deviceId,
+            Bridge = spec.Bridge,
+            Addresses = spec.Addresses,
+            Script = spec.Script,
+            GatewayDevice = spec.GatewayDevice,
+            InterfaceName = spec.InterfaceName,
+        },
         Mac = spec.Mac ?? MacOf(domain, deviceId),
         Mtu = spec.Mtu,
         SendLimits = spec.Rate is { } rate ? new RateLimits(new TokenRate(rate.BytesPerSecond, rate.BytesPerInterval), default) : default,

@@ -58,7 +58,6 @@ public sealed partial class XlDomain
             }
 
             if (spec!.Model is { } model && !model.StartsWith("virtio", StringComparison.Ordinal)) Warn(text.Position, $"the model '{model}' has no effect: the guest gets a virtio network device");
-            if (spec.Bridge is null && spec.InterfaceName is null) Warn(text.Position, "no bridge is named, so the guest gets a network of its own (NAT)");
             _places[$"net[{nets.Count}]"] = text.Position;
             nets.Add(XlDevices.Vif(spec, domain, id));
         }

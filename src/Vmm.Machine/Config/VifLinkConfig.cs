@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Text.Json.Serialization;
 using Vmm.Host.Net;
 using Vmm.Network.Xend;
 
@@ -27,6 +28,10 @@ public sealed record VifLinkConfig : NetLinkConfig
 
     /// <summary>The interface's name; null for vifDOMID.DEVID.</summary>
     public string? InterfaceName { get; init; }
+
+    /// <summary>Nothing is said of its place: where no network is started, a guest has one of its own.</summary>
+    [JsonIgnore]
+    public bool IsAnywhere => Bridge is null && Script is null && GatewayDevice is null && InterfaceName is null && Addresses.IsEmpty;
 
     /// <summary>The interface of a domain's device.</summary>
     internal VifSpec ToSpec(NetConfig net, string mac, DomainIdentity domain) => new()

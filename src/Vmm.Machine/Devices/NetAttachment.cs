@@ -164,6 +164,12 @@ internal sealed class NetAttachment : IAttachment
                 return backend;
             case VifLinkConfig link:
                 DomainIdentity domain = host.Domain ?? throw new LinuxException($"{config.Id}: an interface vifDOMID.DEVID belongs to a domain (vmm create)");
+                if (link.IsAnywhere && !Vif.HasDefaultPlace(domain.NetworkFolder))
+                {
+                    note("no network for guests is started (vmm network start), so this one is behind a NAT of its own");
+                    return new UserNetwork(new UserLinkConfig().ToOptions(config), loop, clock);
+                }
+
                 vif = Vif.Attach(link.ToSpec(config, mac.ToString(), domain), new NetworkStore(domain.NetworkFolder), Environment.ProcessPath ?? "vmm", note);
                 if (config.Mtu is null && vif.Mtu != StandardMtu) mtu = vif.Mtu;
                 return new TapBackend(loop, vif.Queues, vif.Mtu, note);

@@ -82,6 +82,14 @@ public sealed class Vif : IDisposable
         }
     }
 
+    /// <summary>Whether an interface of which nothing is said has a place: this process may make it, and a network is started.</summary>
+    public static bool HasDefaultPlace(string networkFolder)
+    {
+        if (!HostPrivilege.HasNetAdmin) return false;
+        using RouteNetlink host = new();
+        return VifPlaces.HasDefault(host, new NetworkStore(networkFolder));
+    }
+
     /// <summary>Takes back what interfaces of dead processes have left: rules, and what scripts did.</summary>
     public static void Sweep(NetworkStore networks, Action<string> note) => new VifStore(networks).Sweep(note);
 

@@ -26,6 +26,8 @@ internal static class VifPlaces
         }
     }
 
+    public static bool HasDefault(RouteNetlink host, NetworkStore networks) => host.FindLink(NetworkPlan.DefaultBridge) is { Kind: "bridge" } || Started(networks).Any();
+
     private static VifPlace Default(RouteNetlink host, NetworkStore networks)
     {
         if (host.FindLink(NetworkPlan.DefaultBridge) is { Kind: "bridge" }) return new VifPlace(NetworkPlan.DefaultBridge, null);
