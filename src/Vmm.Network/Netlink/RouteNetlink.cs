@@ -72,11 +72,14 @@ public sealed partial class RouteNetlink : IDisposable
         NetlinkRequest request = new NetlinkRequest(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, LinkBytes)
             .Add(IFLA_IFNAME, name)
             .Add(IFLA_ADDRESS, address)
-            .Add(IFLA_MTU, (uint)mtu)
+            .Add(IFLA_MTU, (uint)mtu - 1)
             .AddNested(IFLA_LINKINFO, info => info.Add(IFLA_INFO_KIND, "bridge")
                 .AddNested(IFLA_INFO_DATA, data => data.Add(IFLA_BR_FORWARD_DELAY, 0u).Add(IFLA_BR_STP_STATE, 0u)));
         Execute(request, $"making the bridge {name}");
-        return Created(name);
+        LinkInfo made = FindLink(name) ?? throw new LinuxException($"the interface {name} is gone again");
+        // Only one that was changed stays: else the bridge takes the smallest of its ports'.
+        ChangeLink(made, new LinkChange { Mtu = mtu });
+        return made.Index;
     }
 
     /// <summary>Makes a pair of interfaces of which one sends what the other receives.</summary>

@@ -180,7 +180,8 @@ public sealed class Vif : IDisposable
     private static IPAddress OwnAddress(RouteNetlink host, string device)
     {
         LinkInfo link = host.FindLink(device) ?? throw new LinuxException($"there is no interface {device}");
-        return host.Addresses().FirstOrDefault(a => a.LinkIndex == link.Index && a.Address.AddressFamily == AddressFamily.InterNetwork)?.Address
+        // One of a network rather than one that stands alone.
+        return host.Addresses().Where(a => a.LinkIndex == link.Index && a.Address.AddressFamily == AddressFamily.InterNetwork).OrderBy(a => a.PrefixLength == FullPrefixV4).FirstOrDefault()?.Address
             ?? throw new LinuxException($"{device} has no IPv4 address, and the host needs one towards the guest: gatewaydev= names another card");
     }
 

@@ -50,7 +50,7 @@ public sealed class GuestServer : IDisposable
     {
         SocketStatus status = InetSocket.TryOpen(kind, ipv6: false, out InetSocket? socket);
         if (status == SocketStatus.Ok) status = socket!.BindToDevice(bridge);
-        if (status == SocketStatus.Ok) status = socket!.Bind(at, reuse: true);
+        if (status == SocketStatus.Ok) status = socket!.Bind(at, reuse: kind == SocketKind.Stream);
         if (status == SocketStatus.Ok) return socket!;
         socket?.Dispose();
         string why = status == SocketStatus.AddressInUse ? "another program listens there: let it leave out this bridge, or start the network with --no-dhcp" : status.ToString();
