@@ -80,15 +80,10 @@ public sealed class DomainRegistry
     /// <summary>The domains that live, in the order of their ids. What dead ones left is removed.</summary>
     public IReadOnlyList<DomainFolder> List()
     {
-        List<DomainFolder> living = [];
-        int folders;
-        using (LockFile allocation = LockFile.Take(AllocationLock, Patience))
-        {
-            folders = Folders().Count();
-            living.AddRange(Living());
-        }
-
-        if (living.Count < folders) SweepInterfaces();
+        List<DomainFolder> living;
+        using (LockFile allocation = LockFile.Take(AllocationLock, Patience)) living = [.. Living()];
+        // Every time: a dying process lets go of its locks in any order.
+        SweepInterfaces();
         return living;
     }
 

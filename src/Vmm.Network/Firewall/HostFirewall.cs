@@ -40,17 +40,27 @@ public abstract class HostFirewall
     /// <param name="isBridged">It is a port of a bridge, and not routed to.</param>
     public static FirewallRules? Passage(string link, bool isBridged)
     {
-        // Only the program that made such rules can let something past them: an accept in another table of nft does not end the matter.
-        if (HostProgram.Find("iptables") is not { } iptables || (isBridged && !BridgesAreFiltered)) return null;
-        HostProgramResult list = new HostProgram(iptables, ["-w", "-S", "FORWARD"]).Run();
-        string[] lines = list.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        if (!list.IsGood || lines is ["-P FORWARD ACCEPT"] or []) return null;
-        string[] rules = isBridged
+        if (isBridged && !BridgesAreFiltered) return null;
+        return InFront("FORWARD", isBridged
             ? [$"-m physdev --physdev-is-bridged --physdev-in {link} -j ACCEPT", $"-m physdev --physdev-is-bridged --physdev-out {link} -j ACCEPT"]
-            : [$"-i {link} -j ACCEPT", $"-o {link} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"];
+            : [$"-i {link} -j ACCEPT", $"-o {link} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"]);
+    }
+
+    /// <summary>Lets guests reach the host's server for DHCP and names where the host lets nobody in by itself. Null where nothing is in the way.</summary>
+    /// <param name="bridge">The network's bridge.</param>
+    public static FirewallRules? Entrance(string bridge)
+        => InFront("INPUT", [$"-i {bridge} -p udp --dport 67 -j ACCEPT", $"-i {bridge} -p udp --dport 53 -j ACCEPT", $"-i {bridge} -p tcp --dport 53 -j ACCEPT"]);
+
+    // Only the program that made such rules can let something past them: an accept in another table of nft does not end the matter.
+    private static FirewallRules? InFront(string chain, string[] rules)
+    {
+        if (HostProgram.Find("iptables") is not { } iptables) return null;
+        HostProgramResult list = new HostProgram(iptables, ["-w", "-S", chain]).Run();
+        string[] lines = list.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        if (!list.IsGood || lines is [] || (lines.Length == 1 && lines[0] == $"-P {chain} ACCEPT")) return null;
         return new FirewallRules(
-            new FirewallChange { Program = "iptables", Commands = [.. rules.Select(rule => $"-I FORWARD {rule}")] },
-            new FirewallChange { Program = "iptables", Commands = [.. rules.Select(rule => $"-D FORWARD {rule}")] });
+            new FirewallChange { Program = "iptables", Commands = [.. rules.Select(rule => $"-I {chain} {rule}")] },
+            new FirewallChange { Program = "iptables", Commands = [.. rules.Select(rule => $"-D {chain} {rule}")] });
     }
 
     /// <summary>Whether iptables sees what bridges forward (br_netfilter).</summary>

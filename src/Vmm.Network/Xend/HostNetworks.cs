@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Vmm.Host;
 using Vmm.Network.Netlink;
 
@@ -56,6 +57,7 @@ public sealed class HostNetworks(NetworkStore store, string program, Action<stri
         NetworkJournal[] found = [.. Ours().Where(j => j.Plan.Kind == kind && (bridge is null || (kind == NetworkKind.Route ? j.Plan.Device : j.Plan.BridgeName) == bridge))];
         if (found.Length > 1) throw new LinuxException($"there are {found.Length} such networks ({string.Join(", ", found.Select(j => j.Plan.Title))}): say which");
         if (found.Length == 0) return false;
+        new VifStore(store).SweepLocked(progress);
         using RouteNetlink host = new();
         NetworkTransaction transaction = Continue(host, found[0]);
         // What has changed since the start is to stay: an address of DHCP's, a route that the administrator has added.
@@ -93,7 +95,7 @@ public sealed class HostNetworks(NetworkStore store, string program, Action<stri
     }
 
     private NetworkTransaction Begin(RouteNetlink host, NetworkPlan plan)
-        => new(host, store, new NetworkJournal { Plan = plan, Namespace = NetworkStore.CurrentNamespace, Began = Environment.TickCount64 }, progress);
+        => new(host, store, new NetworkJournal { Plan = plan, Namespace = NetworkStore.CurrentNamespace, Began = Stopwatch.GetTimestamp() }, progress);
 
     private NetworkTransaction Continue(RouteNetlink host, NetworkJournal journal) => new(host, store, journal, progress);
 

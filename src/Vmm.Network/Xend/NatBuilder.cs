@@ -29,6 +29,7 @@ internal sealed class NatBuilder(NetworkTransaction transaction, string program)
         Set($"rules for {bridge} ({firewall.Program})", firewall.Masquerade(bridge, Plan.Addresses, Plan.Device));
         if (HostFirewall.Passage(bridge, isBridged: false) is { } passage) Set($"let {bridge} pass the host's own rules", passage);
         if (!Plan.HasServer) return;
+        if (HostFirewall.Entrance(bridge) is { } entrance) Set($"let guests of {bridge} in to the server", entrance);
         ServerProcess server = new(transaction.Store.Folder, bridge);
         transaction.Do("start the server for DHCP and names", new ServerStep(bridge), () => server.Start(program, Plan));
     }

@@ -14,7 +14,7 @@ public sealed record NetworkJournal
     /// <summary>The network namespace that it is in.</summary>
     public required string Namespace { get; init; }
 
-    /// <summary>When it began, in milliseconds since the host's start.</summary>
+    /// <summary>When it began: of two the later one has the larger number.</summary>
     public required long Began { get; init; }
 
     /// <summary>How far it has come.</summary>

@@ -31,9 +31,19 @@ internal sealed class VifStore
     /// <summary>Removes what dead domains left.</summary>
     public void Sweep(Action<string> note)
     {
-        if (!Directory.EnumerateFiles(_folder, "*" + Suffix).Any()) return;
+        if (!Dead().Any()) return;
         using LockFile only = _networks.Lock();
         SweepLocked(note);
+    }
+
+    /// <summary>Removes what dead domains left, for who has the networks' lock.</summary>
+    public void SweepLocked(Action<string> note)
+    {
+        foreach (VifRecord record in Dead().ToArray())
+        {
+            VifUndo.Run(record, this, _networks, note);
+            Remove(record.Spec.Name);
+        }
     }
 
     public void Write(VifRecord record)
@@ -65,15 +75,10 @@ internal sealed class VifStore
     /// <summary>All that are written down.</summary>
     public IEnumerable<VifRecord> List() => Directory.EnumerateFiles(_folder, "*" + Suffix).Order(StringComparer.Ordinal).Select(Read).OfType<VifRecord>();
 
-    private void SweepLocked(Action<string> note)
+    private IEnumerable<VifRecord> Dead()
     {
         string here = NetworkStore.CurrentNamespace;
-        foreach (VifRecord record in List().ToArray())
-        {
-            if (record.Namespace != here || LockFile.IsHeld(LockOf(record.Spec.Name))) continue;
-            VifUndo.Run(record, this, _networks, note);
-            Remove(record.Spec.Name);
-        }
+        return List().Where(record => record.Namespace == here && !LockFile.IsHeld(LockOf(record.Spec.Name)));
     }
 
     private static VifRecord? Read(string path)

@@ -60,6 +60,19 @@ public sealed class FirewallTests
     });
 
     [PrivateNetworkFact]
+    public void Entrance_HostLetsNobodyIn_LetsTheGuestsAsk() => PrivateNetwork.Run(() =>
+    {
+        Assert.Null(HostFirewall.Entrance("virbr0"));
+        TestHost.Run("iptables -A INPUT -j DROP");
+        string before = Rules();
+        FirewallRules entrance = HostFirewall.Entrance("virbr0")!;
+        entrance.Apply.Apply();
+        Assert.StartsWith("-A INPUT -i virbr0 -p tcp", Rules().Split('\n').First(line => line.StartsWith("-A", StringComparison.Ordinal)), StringComparison.Ordinal);
+        entrance.Undo.TryApply();
+        Assert.Equal(before, Rules());
+    });
+
+    [PrivateNetworkFact]
     public void Apply_WhatTheProgramRefuses_OneLine() => PrivateNetwork.Run(() =>
     {
         Vmm.Host.LinuxException failure = Assert.Throws<Vmm.Host.LinuxException>(() => new FirewallChange { Program = "nft", Script = "add nonsense\n" }.Apply());
