@@ -107,7 +107,8 @@ else
   *) ip route add default via "$(value gw)" ;;
   esac
 fi
-head -c "$(value mib)M" /dev/urandom >/tmp/data; md5sum </tmp/data | cut -c1-32 >/tmp/sum; httpd -p 80 -h /tmp
+dd if=/dev/urandom of=/tmp/data bs=1M count="$(value mib)" 2>/dev/null; [ "$(wc -c </tmp/data)" -eq $(($(value mib) << 20)) ] || echo "FAILED data"
+md5sum </tmp/data | cut -c1-32 >/tmp/sum; httpd -p 80 -h /tmp
 echo "ready $(ip -4 -o addr show eth0 | sed 's/.*inet \([0-9.]*\).*/\1/')"
 for name in $(value names | tr ',' ' '); do
   nslookup "$name" >/tmp/answer 2>&1 && echo "named $name $(sed -n 's/^Address: //p' /tmp/answer | tail -n 1)" || echo "FAILED name $name"
