@@ -10,7 +10,7 @@ internal sealed partial class VhdSparseImage
     public ImageCheckResult Check(ImageRepair repair)
     {
         if (repair != ImageRepair.None && IsReadOnly) throw new ImageException($"{Name} is open for reading only");
-        lock (_gate)
+        lock (Gate)
         {
             ImageCheckResult found = Examine();
             if (repair == ImageRepair.None || found.IsClean) return found;
@@ -48,7 +48,7 @@ internal sealed partial class VhdSparseImage
         ulong used = places.Count == 0 ? front : Math.Max(front, places[^1].End);
         for (int i = 0; i < VhdLocator.Count && IsDifferencing; i++)
         {
-            if (_header.Locator(i) is { Platform: not 0 } locator && locator.Offset < _file.Length) used = Math.Max(used, locator.Offset + locator.Length);
+            if (_header.Locator(i) is { Platform: not 0 } locator && locator.Offset < File.Length) used = Math.Max(used, locator.Offset + locator.Length);
         }
 
         result.EndOffset = used;
@@ -67,13 +67,13 @@ internal sealed partial class VhdSparseImage
 
     private void JudgeFooters(ImageCheckResult result, ulong used)
     {
-        VhdFooter? front = VhdFooters.ReadFront(_file);
-        VhdFooter? end = VhdFooters.ReadEnd(_file);
+        VhdFooter? front = VhdFooters.ReadFront(File);
+        VhdFooter? end = VhdFooters.ReadEnd(File);
         if (front is null) result.Corruption("the copy of the footer at the front is not whole");
         if (end is null) result.Corruption("there is no whole footer at the end");
         if (front is not null && end is not null && !front.Content.SequenceEqual(end.Content)) result.Corruption("the two footers differ");
         ulong expected = used + VhdFooter.Bytes;
-        ulong behind = _file.Length - Math.Min(_file.Length, expected);
+        ulong behind = File.Length - Math.Min(File.Length, expected);
         // Alignment, and what other programs leave between; a whole block is more than that.
         if (behind >= PlaceBytes) result.Leak($"nothing refers to the last {behind} bytes");
     }
@@ -82,7 +82,7 @@ internal sealed partial class VhdSparseImage
     {
         ulong tableEnd = _header.TableOffset + _header.TableBytes;
         bool hitsTable = place < tableEnd && place + PlaceBytes > _header.TableOffset;
-        return place >= _footer.DataOffset + VhdHeader.Bytes && place + PlaceBytes <= _file.Length && !hitsTable;
+        return place >= _footer.DataOffset + VhdHeader.Bytes && place + PlaceBytes <= File.Length && !hitsTable;
     }
 
     // Their content lies nowhere: they read as zeros, or as the parent.
@@ -95,13 +95,13 @@ internal sealed partial class VhdSparseImage
         }
 
         WriteTables();
-        _file.Flush();
+        File.Flush();
     }
 
     private void MendEnd()
     {
-        _end = (Examine().EndOffset + SectorBytes - 1) / SectorBytes * SectorBytes;
-        _file.SetLength(_end);
+        FileEnd = (Examine().EndOffset + SectorBytes - 1) / SectorBytes * SectorBytes;
+        File.SetLength(FileEnd);
         WriteFooters(_footer);
     }
 }

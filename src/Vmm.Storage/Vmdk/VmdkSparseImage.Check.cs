@@ -10,18 +10,18 @@ internal sealed partial class VmdkSparseImage
     public ImageCheckResult Check(ImageRepair repair)
     {
         if (repair != ImageRepair.None && IsReadOnly) throw new ImageException($"{Name} is open for reading only");
-        lock (_gate)
+        lock (Gate)
         {
             ImageCheckResult found = Examine(ImageRepair.None);
             if (repair == ImageRepair.None || found.IsClean) return found;
             Examine(repair);
             WriteTables();
-            _file.Flush();
+            File.Flush();
             ImageCheckResult after = Examine(ImageRepair.None);
             if (after.Corruptions == 0 && after.Leaks != 0)
             {
-                _file.SetLength(after.EndOffset);
-                _file.Flush();
+                File.SetLength(after.EndOffset);
+                File.Flush();
                 after = Examine(ImageRepair.None);
             }
 
@@ -58,7 +58,7 @@ internal sealed partial class VmdkSparseImage
     private ulong TableToCheck(ulong directorySector, ulong index, ImageCheckResult result)
     {
         ulong table = Read32(directorySector * SectorBytes + index * sizeof(uint)) * SectorBytes;
-        if (table == 0 || table + _header.EntriesPerTable * sizeof(uint) <= _file.Length) return table;
+        if (table == 0 || table + _header.EntriesPerTable * sizeof(uint) <= File.Length) return table;
         result.Corruption($"grain table {index} lies at 0x{table:x}, beyond the end of the file");
         return 0;
     }
@@ -99,8 +99,8 @@ internal sealed partial class VmdkSparseImage
             if (parts[i].Start < parts[i - 1].End) result.Corruption($"two parts overlap at 0x{parts[i].Start:x}");
         }
 
-        result.EndOffset = _header.IsCompressed ? _file.Length : parts.Max(p => p.End);
-        ulong behind = _file.Length - Math.Min(_file.Length, result.EndOffset);
+        result.EndOffset = _header.IsCompressed ? File.Length : parts.Max(p => p.End);
+        ulong behind = File.Length - Math.Min(File.Length, result.EndOffset);
         if (behind >= GrainBytes) result.Leak($"nothing refers to the last {behind} bytes");
     }
 }

@@ -2,102 +2,66 @@ using System.Buffers;
 using System.Buffers.Binary;
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
-using Vmm.Storage.Qcow2;
+using Vmm.Storage.Sparse;
 
 namespace Vmm.Storage.Vmdk;
 
 /// <summary>Changing the disk's content.</summary>
 internal sealed partial class VmdkSparseImage
 {
-    private const int MostFree = 65536;
-
     /// <summary>The most that one allocation takes, so that others get their turn.</summary>
     private const ulong MostAllocationBytes = 8UL << 20;
 
-    private static readonly byte[] ZeroPiece = new byte[64 * 1024];
-
-    // Places without a grain: reusable once no table in the file refers to them. Ready ones read as zeros if the flag says so.
-    private readonly List<ulong> _pendingFree = [];
-    private readonly Stack<(ulong Place, bool IsZero)> _free = new();
-
-    protected override void WriteCore(ulong offset, ReadOnlySpan<IoVec> vectors, ulong count)
+    protected override ulong Allocate(ulong offset, ulong count, ref IoCursor cursor)
     {
-        NoteChange();
-        IoCursor cursor = new(vectors);
-        while (count != 0)
+        SparseRun run = Lookup(offset, Math.Min(count, MostAllocationBytes));
+        if (run.Kind == BlockExtentKind.Data) return 0;
+        ulong table = WritableTable(_header.DirectorySector, offset / _header.TableCoverage);
+        ulong copy = _header.HasRedundantTables ? WritableTable(_header.RedundantDirectorySector, offset / _header.TableCoverage) : 0;
+        // A run over what has no table yet may go further than this table does.
+        ulong bytes = Math.Min(run.Length, _header.TableCoverage - offset % _header.TableCoverage);
+        ulong grains = (offset % GrainBytes + bytes + GrainBytes - 1) / GrainBytes;
+        ulong place = TakePlace(ref grains);
+        bytes = Math.Min(bytes, grains * GrainBytes - offset % GrainBytes);
+        FillEdges(offset, bytes, place, grains);
+        FileTransfer.Write(File, place + offset % GrainBytes, bytes, ref cursor);
+        for (ulong i = 0; i < grains; i++)
         {
-            ulong done = WriteInPlace(offset, count, ref cursor);
-            if (done == 0) done = WriteAllocating(offset, count, ref cursor);
-            offset += done;
-            count -= done;
+            ulong index = offset % _header.TableCoverage / GrainBytes + i;
+            SetEntry(table, copy, index, (uint)((place + i * GrainBytes) / SectorBytes));
         }
+
+        return bytes;
     }
 
-    protected override void DiscardCore(ulong offset, ulong count)
+    protected override ulong Unmap(in SparseRun run, ulong offset, ulong count, bool isDiscard, bool mayUnmap)
     {
-        NoteChange();
-        Unmap(offset, count, isDiscard: true, mayUnmap: true);
+        bool isZero = run.Kind == BlockExtentKind.Zero || Backing is null || offset >= Backing.SizeBytes;
+        if (run.Kind != BlockExtentKind.Data && (isDiscard || isZero)) return run.Length;
+        bool isWhole = offset % GrainBytes == 0 && (count >= GrainBytes || offset + count == SizeBytes);
+        bool canSayZero = Backing is null || _header.HasZeroedGrains;
+        if (isWhole && canSayZero && (mayUnmap || run.Kind != BlockExtentKind.Data))
+        {
+            Drop(offset, run, _header.HasZeroedGrains ? ZeroedGrain : 0);
+            return Math.Min(count, GrainBytes);
+        }
+
+        if (run.Kind != BlockExtentKind.Data) return 0;
+        ulong part = isWhole && mayUnmap ? run.Length : Math.Min(run.Length, GrainBytes - offset % GrainBytes);
+        if (!isDiscard) ZeroWriter.Zero(File, run.HostOffset, part, mayUnmap);
+        else File.TryPunchHole(run.HostOffset, part);
+        return part;
     }
 
-    protected override void WriteZeroesCore(ulong offset, ulong count, bool mayUnmap)
+    // Once in a session: a child that was made before must not be shown over this.
+    protected override void NoteChange()
     {
-        NoteChange();
-        Unmap(offset, count, isDiscard: false, mayUnmap);
-    }
-
-    private ulong WriteInPlace(ulong offset, ulong count, ref IoCursor cursor)
-    {
-        _access.EnterReadLock();
-        try
+        if (Volatile.Read(ref _isChanged)) return;
+        lock (Gate)
         {
-            VmdkRun run;
-            lock (_gate)
-            {
-                ThrowIfBroken();
-                run = Lookup(offset, count);
-            }
-
-            if (run.Kind != BlockExtentKind.Data) return 0;
-            FileTransfer.Write(_file, run.HostOffset, run.Length, ref cursor);
-            return run.Length;
-        }
-        finally
-        {
-            _access.ExitReadLock();
-        }
-    }
-
-    private ulong WriteAllocating(ulong offset, ulong count, ref IoCursor cursor)
-    {
-        _access.EnterWriteLock();
-        try
-        {
-            lock (_gate)
-            {
-                ThrowIfBroken();
-                VmdkRun run = Lookup(offset, Math.Min(count, MostAllocationBytes));
-                if (run.Kind == BlockExtentKind.Data) return 0;
-                ulong table = WritableTable(_header.DirectorySector, offset / _header.TableCoverage);
-                ulong copy = _header.HasRedundantTables ? WritableTable(_header.RedundantDirectorySector, offset / _header.TableCoverage) : 0;
-                // A run over what has no table yet may go further than this table does.
-                ulong bytes = Math.Min(run.Length, _header.TableCoverage - offset % _header.TableCoverage);
-                ulong grains = (offset % GrainBytes + bytes + GrainBytes - 1) / GrainBytes;
-                ulong place = TakePlace(ref grains);
-                bytes = Math.Min(bytes, grains * GrainBytes - offset % GrainBytes);
-                FillEdges(offset, bytes, place, grains);
-                FileTransfer.Write(_file, place + offset % GrainBytes, bytes, ref cursor);
-                for (ulong i = 0; i < grains; i++)
-                {
-                    ulong index = offset % _header.TableCoverage / GrainBytes + i;
-                    SetEntry(table, copy, index, (uint)((place + i * GrainBytes) / SectorBytes));
-                }
-
-                return bytes;
-            }
-        }
-        finally
-        {
-            _access.ExitWriteLock();
+            if (_isChanged) return;
+            _descriptor?.ChangeCid();
+            Volatile.Write(ref _isChanged, true);
         }
     }
 
@@ -107,7 +71,7 @@ internal sealed partial class VmdkSparseImage
         ulong head = offset % GrainBytes;
         ulong end = offset + bytes;
         ulong tail = grains * GrainBytes - head - bytes;
-        if (tail != 0) _file.Write(place + grains * GrainBytes - SectorBytes, ZeroPiece.AsSpan(0, (int)SectorBytes));
+        if (tail != 0) File.Write(place + grains * GrainBytes - SectorBytes, ZeroPiece.AsSpan(0, (int)SectorBytes));
         CopyOld(offset - head, head, place);
         CopyOld(end, tail, place + head + bytes);
     }
@@ -117,13 +81,13 @@ internal sealed partial class VmdkSparseImage
         while (count != 0 && offset < _sizeBytes)
         {
             // What is replaced is a hole or zeros: grains with content are written in place.
-            VmdkRun run = Lookup(offset, Math.Min(count, _sizeBytes - offset));
+            SparseRun run = Lookup(offset, Math.Min(count, _sizeBytes - offset));
             ulong part = Math.Min(run.Length, (ulong)ZeroPiece.Length);
-            if (run.Kind == BlockExtentKind.Unallocated && _backing is not null)
+            if (run.Kind == BlockExtentKind.Unallocated && Backing is not null)
             {
                 byte[] buffer = ArrayPool<byte>.Shared.Rent((int)part);
-                FileTransfer.ReadBacking(_backing, offset, buffer.AsSpan(0, (int)part));
-                _file.Write(place, buffer.AsSpan(0, (int)part));
+                FileTransfer.ReadBacking(Backing, offset, buffer.AsSpan(0, (int)part));
+                File.Write(place, buffer.AsSpan(0, (int)part));
                 ArrayPool<byte>.Shared.Return(buffer);
             }
 
@@ -135,17 +99,16 @@ internal sealed partial class VmdkSparseImage
 
     private ulong TakePlace(ref ulong grains)
     {
-        if (_free.TryPop(out (ulong Place, bool IsZero) old))
+        if (TryTakeFree(out ulong old))
         {
             grains = 1;
-            if (!old.IsZero) ZeroWriter.Write(_file, old.Place, GrainBytes);
-            return old.Place;
+            return old;
         }
 
-        ulong place = (_end + GrainBytes - 1) / GrainBytes * GrainBytes;
+        ulong place = (FileEnd + GrainBytes - 1) / GrainBytes * GrainBytes;
         ulong end = place + grains * GrainBytes;
         if (end / SectorBytes > uint.MaxValue) throw new ImageException(BlockResult.NoSpace, $"{Name} has the largest size that a VMDK file can have");
-        _end = end;
+        FileEnd = end;
         return place;
     }
 
@@ -153,11 +116,11 @@ internal sealed partial class VmdkSparseImage
     {
         ulong table = TableOf(directorySector, index);
         if (table != 0) return table;
-        table = (_end + SectorBytes - 1) / SectorBytes * SectorBytes;
+        table = (FileEnd + SectorBytes - 1) / SectorBytes * SectorBytes;
         ulong bytes = (_header.EntriesPerTable * sizeof(uint) + SectorBytes - 1) / SectorBytes * SectorBytes;
-        ZeroWriter.Write(_file, table, bytes);
-        _cache.Forget(table, bytes);
-        _end = table + bytes;
+        ZeroWriter.Write(File, table, bytes);
+        Cache.Forget(table, bytes);
+        FileEnd = table + bytes;
         Write32(directorySector * SectorBytes + index * sizeof(uint), (uint)(table / SectorBytes));
         return table;
     }
@@ -168,87 +131,14 @@ internal sealed partial class VmdkSparseImage
         if (copy != 0) Write32(copy + index * sizeof(uint), entry);
     }
 
-    private void Write32(ulong offset, uint value)
-    {
-        MetadataPage page = _cache.Get(offset);
-        BinaryPrimitives.WriteUInt32LittleEndian(page.Data.AsSpan((int)(offset % PageBytes)), value);
-        _cache.MarkDirty(page, isRefcount: false);
-    }
+    private void Write32(ulong offset, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(ChangedPage(offset), value);
 
-    private void Unmap(ulong offset, ulong count, bool isDiscard, bool mayUnmap)
-    {
-        while (count != 0)
-        {
-            ulong done = UnmapPiece(offset, count, isDiscard, mayUnmap);
-            if (done == 0)
-            {
-                // Zeros over a parent's content are data like any other.
-                done = Math.Min(count, (ulong)ZeroPiece.Length);
-                BlockResult result = this.Write(offset, ZeroPiece.AsSpan(0, (int)done));
-                if (result != BlockResult.Ok) throw new ImageException(result, FirstError ?? result.ToString());
-            }
-
-            offset += done;
-            count -= done;
-        }
-    }
-
-    // 0 when there is no other way than to write zeros.
-    private ulong UnmapPiece(ulong offset, ulong count, bool isDiscard, bool mayUnmap)
-    {
-        _access.EnterWriteLock();
-        try
-        {
-            lock (_gate)
-            {
-                ThrowIfBroken();
-                VmdkRun run = Lookup(offset, count);
-                bool isZero = run.Kind == BlockExtentKind.Zero || _backing is null || offset >= _backing.SizeBytes;
-                if (run.Kind != BlockExtentKind.Data && (isDiscard || isZero)) return run.Length;
-                bool isWhole = offset % GrainBytes == 0 && (count >= GrainBytes || offset + count == SizeBytes);
-                bool canSayZero = _backing is null || _header.HasZeroedGrains;
-                if (isWhole && canSayZero && (mayUnmap || run.Kind != BlockExtentKind.Data))
-                {
-                    Drop(offset, run, _header.HasZeroedGrains ? ZeroedGrain : 0);
-                    return Math.Min(count, GrainBytes);
-                }
-
-                if (run.Kind != BlockExtentKind.Data) return 0;
-                ulong part = isWhole && mayUnmap ? run.Length : Math.Min(run.Length, GrainBytes - offset % GrainBytes);
-                if (!isDiscard) ZeroWriter.Zero(_file, run.HostOffset, part, mayUnmap);
-                else _file.TryPunchHole(run.HostOffset, part);
-                return part;
-            }
-        }
-        finally
-        {
-            _access.ExitWriteLock();
-        }
-    }
-
-    private void Drop(ulong offset, in VmdkRun run, uint entry)
+    private void Drop(ulong offset, in SparseRun run, uint entry)
     {
         ulong index = offset / _header.TableCoverage;
         ulong table = WritableTable(_header.DirectorySector, index);
         ulong copy = _header.HasRedundantTables ? WritableTable(_header.RedundantDirectorySector, index) : 0;
-        if (run.Kind == BlockExtentKind.Data && _pendingFree.Count < MostFree) _pendingFree.Add(run.HostOffset);
+        if (run.Kind == BlockExtentKind.Data) FreeLater(run.HostOffset);
         SetEntry(table, copy, offset % _header.TableCoverage / GrainBytes, entry);
-    }
-
-    // Once in a session: a child that was made before must not be shown over this.
-    private void NoteChange()
-    {
-        if (Volatile.Read(ref _isChanged)) return;
-        lock (_gate)
-        {
-            if (_isChanged) return;
-            _descriptor?.ChangeCid();
-            Volatile.Write(ref _isChanged, true);
-        }
-    }
-
-    private void ThrowIfBroken()
-    {
-        if (_isBroken) throw ImageException.Corrupt($"{Name} is corrupt and takes no changes");
     }
 }

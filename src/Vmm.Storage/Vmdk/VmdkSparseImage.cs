@@ -1,8 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
-using Vmm.Core.Backends;
 using Vmm.Core.Memory;
-using Vmm.Storage.Qcow2;
+using Vmm.Storage.Sparse;
 
 namespace Vmm.Storage.Vmdk;
 
@@ -10,35 +9,19 @@ namespace Vmm.Storage.Vmdk;
 /// A disk, or a piece of one, in VMware's sparse format: grains found by tables in two levels, plain or compressed (VMDK specification
 /// 5.0, "Hosted Sparse Extents" and "Stream-Optimized Compressed Sparse Extents"). This part: opening, where things lie, reading.
 /// </summary>
-/// <remarks>
-/// Lock order: <c>_access</c>, then <c>_gate</c>. Readers, and writers to grains that are there, share <c>_access</c> for as long as they
-/// do I/O; whoever changes what is there holds it alone. <c>_gate</c> guards the tables in memory.
-/// Order on the disk: data, a barrier, table entries, a barrier, freed grains.
-/// </remarks>
-internal sealed partial class VmdkSparseImage : DiskImageBase, IVmdkImage
+internal sealed partial class VmdkSparseImage : SparseImage, IVmdkImage
 {
     private const uint ZeroedGrain = 1;
-    private const ulong SectorBytes = VmdkHeader.SectorBytes;
-    private const int PageBytes = 512;
-    private const int CachePages = 4096;
     private const int MarkerBytes = 12;
 
     /// <summary>One look-up does not go further over what is not there.</summary>
     private const int MostEmptyTables = 4096;
 
-    private readonly IImageFile _file;
     private readonly VmdkHeader _header;
     private readonly VmdkDescriptor? _descriptor;
-    private readonly IDiskImage? _backing;
-    private readonly ReaderWriterLockSlim _access = new();
-    private readonly Lock _gate = new();
     private readonly Lock _codec = new();
-    private readonly MetadataCache _cache;
     private readonly ulong _sizeBytes;
-    private ulong _end;
     private bool _isChanged;
-    private bool _isBroken;
-    private bool _disposed;
     private byte[]? _expanded;
     private ulong _expandedPlace;
 
@@ -47,25 +30,16 @@ internal sealed partial class VmdkSparseImage : DiskImageBase, IVmdkImage
     /// <param name="descriptor">Read from it; null for an extent that another file describes.</param>
     /// <param name="backing">Taken over; null without a parent, or when the caller does not want it.</param>
     /// <param name="mode">What for.</param>
-    public VmdkSparseImage(IImageFile file, VmdkHeader header, VmdkDescriptor? descriptor, IDiskImage? backing, ImageOpenMode mode)
+    public VmdkSparseImage(IImageFile file, VmdkHeader header, VmdkDescriptor? descriptor, IDiskImage? backing, ImageOpenMode mode) : base(file, backing)
     {
-        _file = file;
         _header = header;
         _descriptor = descriptor;
-        _backing = backing;
         _sizeBytes = header.CapacitySectors * SectorBytes;
-        _cache = new MetadataCache(file, PageBytes, CachePages, WriteTables);
-        try
+        Open(() =>
         {
-            _end = file.Length;
+            FileEnd = file.Length;
             if (mode == ImageOpenMode.Use && !file.IsReadOnly) Prepare();
-        }
-        catch
-        {
-            file.Dispose();
-            backing?.Dispose();
-            throw;
-        }
+        });
     }
 
     public VmdkDescriptor? Descriptor => _descriptor;
@@ -74,94 +48,24 @@ internal sealed partial class VmdkSparseImage : DiskImageBase, IVmdkImage
 
     public override ImageFormat Format => ImageFormat.Vmdk;
 
-    public override string Name => _file.Name;
-
     public override ulong SizeBytes => _sizeBytes;
 
-    public override bool IsReadOnly => _file.IsReadOnly;
-
-    public override ulong AllocatedBytes => _file.AllocatedBytes;
-
-    public override IDiskImage? Backing => _backing;
+    protected override ulong PlaceBytes => GrainBytes;
 
     private ulong GrainBytes => _header.GrainBytes;
 
-    public override BlockExtent Map(ulong offset, ulong count)
+    protected override void ReadRun(ulong offset, in SparseRun run, ref IoCursor cursor)
     {
-        lock (_gate)
+        if (run.Kind != BlockExtentKind.Compressed)
         {
-            VmdkRun run = Lookup(offset, count);
-            return new BlockExtent(run.Kind, run.Length, run.Kind == BlockExtentKind.Data ? run.HostOffset : null);
+            base.ReadRun(offset, run, ref cursor);
+            return;
         }
+
+        lock (_codec) cursor.Fill(Expand(run.HostOffset).AsSpan((int)(offset % GrainBytes), (int)run.Length));
     }
 
-    protected override void ReadCore(ulong offset, ReadOnlySpan<IoVec> vectors, ulong count)
-    {
-        _access.EnterReadLock();
-        try
-        {
-            IoCursor cursor = new(vectors);
-            while (count != 0)
-            {
-                VmdkRun run;
-                lock (_gate) run = Lookup(offset, count);
-                ReadRun(offset, run, ref cursor);
-                offset += run.Length;
-                count -= run.Length;
-            }
-        }
-        finally
-        {
-            _access.ExitReadLock();
-        }
-    }
-
-    protected override void Dispose(bool disposing)
-    {
-        if (_disposed) return;
-        _disposed = true;
-        try
-        {
-            if (!IsReadOnly && !_isBroken) Close();
-        }
-        catch (ImageException)
-        {
-            // The owner has flushed what must not be lost.
-        }
-        finally
-        {
-            _file.Dispose();
-            _backing?.Dispose();
-            _access.Dispose();
-        }
-    }
-
-    protected override void OnFailure(ImageException e)
-    {
-        if (e.Result == BlockResult.Corrupt) _isBroken = true;
-    }
-
-    private void ReadRun(ulong offset, in VmdkRun run, ref IoCursor cursor)
-    {
-        switch (run.Kind)
-        {
-            case BlockExtentKind.Data:
-                FileTransfer.Read(_file, run.HostOffset, run.Length, ref cursor);
-                break;
-            case BlockExtentKind.Zero:
-                cursor.Clear(run.Length);
-                break;
-            case BlockExtentKind.Compressed:
-                lock (_codec) cursor.Fill(Expand(run.HostOffset).AsSpan((int)(offset % GrainBytes), (int)run.Length));
-                break;
-            default:
-                FileTransfer.ReadBacking(_backing, offset, run.Length, ref cursor);
-                break;
-        }
-    }
-
-    /// <summary>What stands behind a range, as far as it is kept in one way and side by side.</summary>
-    private VmdkRun Lookup(ulong offset, ulong count)
+    protected override SparseRun Lookup(ulong offset, ulong count)
     {
         ulong coverage = _header.TableCoverage;
         ulong most = Math.Min(count, coverage - offset % coverage);
@@ -170,7 +74,7 @@ internal sealed partial class VmdkSparseImage : DiskImageBase, IVmdkImage
         {
             ulong next = offset / coverage + 1;
             for (int i = 0; i < MostEmptyTables && most < count && TableOf(_header.DirectorySector, next) == 0; i++, next++) most = Math.Min(count, most + coverage);
-            return new VmdkRun(BlockExtentKind.Unallocated, most, 0);
+            return new SparseRun(BlockExtentKind.Unallocated, most, 0);
         }
 
         ulong index = offset % coverage / GrainBytes;
@@ -183,7 +87,7 @@ internal sealed partial class VmdkSparseImage : DiskImageBase, IVmdkImage
             length += GrainBytes;
         }
 
-        return new VmdkRun(kind, Math.Min(length, most), kind == BlockExtentKind.Data ? place + inGrain : place);
+        return new SparseRun(kind, Math.Min(length, most), kind == BlockExtentKind.Data ? place + inGrain : place);
     }
 
     private BlockExtentKind Grain(ulong table, ulong index, out ulong place)
@@ -203,16 +107,16 @@ internal sealed partial class VmdkSparseImage : DiskImageBase, IVmdkImage
 
     // The last grain may be cut off where the disk ends.
     private bool CanBe(ulong place)
-        => place >= VmdkHeader.Bytes && (_header.IsCompressed ? place + MarkerBytes <= _end : place < _end);
+        => place >= VmdkHeader.Bytes && (_header.IsCompressed ? place + MarkerBytes <= FileEnd : place < FileEnd);
 
     private ulong TableOf(ulong directorySector, ulong index)
     {
         ulong table = Read32(directorySector * SectorBytes + index * sizeof(uint)) * SectorBytes;
-        if (table != 0 && table + _header.EntriesPerTable * sizeof(uint) > _end) throw ImageException.Corrupt($"{Name}: a grain table lies at 0x{table:x}, beyond the end of the file");
+        if (table != 0 && table + _header.EntriesPerTable * sizeof(uint) > FileEnd) throw ImageException.Corrupt($"{Name}: a grain table lies at 0x{table:x}, beyond the end of the file");
         return table;
     }
 
-    private uint Read32(ulong offset) => BinaryPrimitives.ReadUInt32LittleEndian(_cache.Get(offset).Data.AsSpan((int)(offset % PageBytes)));
+    private uint Read32(ulong offset) => BinaryPrimitives.ReadUInt32LittleEndian(Page(offset));
 
     // Under the codec's lock. The grain read last is kept: requests are smaller than grains.
     private byte[] Expand(ulong place)
@@ -220,19 +124,19 @@ internal sealed partial class VmdkSparseImage : DiskImageBase, IVmdkImage
         if (_expanded is not null && _expandedPlace == place) return _expanded;
         byte[] grain = _expanded ?? new byte[GrainBytes];
         _expanded = null;
-        int packedBytes = (int)Math.Min(_end - place, 2 * GrainBytes);
+        int packedBytes = (int)Math.Min(FileEnd - place, 2 * GrainBytes);
         if (_header.HasMarkers)
         {
             Span<byte> marker = stackalloc byte[MarkerBytes];
-            _file.Read(place, marker);
+            File.Read(place, marker);
             uint size = BinaryPrimitives.ReadUInt32LittleEndian(marker[sizeof(ulong)..]);
             place += MarkerBytes;
-            if (size > 2 * GrainBytes || size > _end - place) throw ImageException.Corrupt($"{Name}: the compressed grain at 0x{place:x} says that it has {size} bytes");
+            if (size > 2 * GrainBytes || size > FileEnd - place) throw ImageException.Corrupt($"{Name}: the compressed grain at 0x{place:x} says that it has {size} bytes");
             packedBytes = (int)size;
         }
 
         byte[] packed = new byte[packedBytes];
-        _file.Read(place, packed);
+        File.Read(place, packed);
         if (!TryExpand(packed, grain)) throw ImageException.Corrupt($"{Name}: the compressed grain at 0x{place:x} cannot be read");
         _expandedPlace = place - (_header.HasMarkers ? MarkerBytes : 0UL);
         return _expanded = grain;

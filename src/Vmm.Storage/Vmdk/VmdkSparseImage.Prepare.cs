@@ -1,57 +1,10 @@
 namespace Vmm.Storage.Vmdk;
 
-/// <summary>Getting the tables into the file, in an order that a crash can cut anywhere.</summary>
+/// <summary>Getting an image ready for changes.</summary>
 internal sealed partial class VmdkSparseImage
 {
-    protected override void FlushCore()
-    {
-        _access.EnterWriteLock();
-        try
-        {
-            lock (_gate)
-            {
-                if (!_isBroken) WriteTables();
-                _file.Flush();
-                if (!_isBroken) FreePending();
-            }
-        }
-        finally
-        {
-            _access.ExitWriteLock();
-        }
-    }
-
     protected override void ResizeCore(ulong sizeBytes)
         => throw new ImageException($"{Name}: the format vmdk cannot change its size here; convert the image into a larger one");
-
-    // The entries come after all that they speak of.
-    private void WriteTables()
-    {
-        if (!_cache.HasDirty) return;
-        _file.Flush();
-        _cache.WriteDirty(isRefcount: false);
-    }
-
-    private void FreePending()
-    {
-        foreach (ulong place in _pendingFree)
-        {
-            bool isZero = _file.TryPunchHole(place, GrainBytes);
-            if (_free.Count < MostFree) _free.Push((place, isZero));
-        }
-
-        _pendingFree.Clear();
-    }
-
-    private void Close()
-    {
-        lock (_gate)
-        {
-            WriteTables();
-            _file.Flush();
-            FreePending();
-        }
-    }
 
     /// <summary>Gets an image ready for changes: no two of its parts share bytes, and the tables are what their copies are.</summary>
     private void Prepare()
@@ -65,7 +18,7 @@ internal sealed partial class VmdkSparseImage
             if (parts[i].Start < parts[i - 1].End) throw ImageException.Corrupt($"{Name}: two parts overlap at 0x{parts[i].Start:x}; 'vmm image check' says more");
         }
 
-        if (parts[^1].End > _end) _end = parts[^1].End;
+        if (parts[^1].End > FileEnd) FileEnd = parts[^1].End;
     }
 
     /// <summary>Everything that has a place in the file. Copies of tables are made like the tables.</summary>
