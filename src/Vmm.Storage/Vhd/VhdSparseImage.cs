@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Numerics;
-using Vmm.Core.Backends;
 using Vmm.Storage.Sparse;
 
 namespace Vmm.Storage.Vhd;
