@@ -126,6 +126,23 @@ public class VhdTests
     }
 
     [Fact]
+    public void Resize_Differencing_IsRefusedAndNothingChanges()
+    {
+        using TemporaryFolder folder = new();
+        MakeParent(folder["below.vhd"], new Random(1));
+        MakeChild(folder, "top.vhd", "below.vhd");
+        byte[] before = File.ReadAllBytes(folder["top.vhd"]);
+        using (IDiskImage disk = DiskImages.Open(folder["top.vhd"], ImageFormat.Vhd, new() { AllowBacking = true }))
+        {
+            ulong size = disk.SizeBytes;
+            Assert.Contains("has the size of its parent", Assert.Throws<ImageException>(() => disk.Resize(size + (1 << 20))).Message, StringComparison.Ordinal);
+            Assert.Equal(size, disk.SizeBytes);
+        }
+
+        Assert.Equal(before, File.ReadAllBytes(folder["top.vhd"]));
+    }
+
+    [Fact]
     public void FixedDisk_GuestWritesAFooterInFront_StaysFixed()
     {
         using TemporaryFolder folder = new();

@@ -211,6 +211,22 @@ public class VmdkTests
         Assert.NotEqual(before, Cid(path));
     }
 
+    [Fact]
+    public void Resize_IsRefusedAndNothingChanges()
+    {
+        using TemporaryFolder folder = new();
+        string path = folder["disk.vmdk"];
+        DiskImages.CreateVmdk(path, new() { SizeBytes = 1 << 20 }).Dispose();
+        byte[] before = File.ReadAllBytes(path);
+        using (IDiskImage disk = DiskImages.Open(path, ImageFormat.Vmdk, new()))
+        {
+            Assert.Contains("convert the image into a larger one", Assert.Throws<ImageException>(() => disk.Resize(2 << 20)).Message, StringComparison.Ordinal);
+            Assert.Equal(1UL << 20, disk.SizeBytes);
+        }
+
+        Assert.Equal(before, File.ReadAllBytes(path));
+    }
+
     private static string Cid(string path) => Encoding.Latin1.GetString(File.ReadAllBytes(path), 512, 2048).Split('\n').First(l => l.StartsWith("CID=", StringComparison.Ordinal));
 
     private static byte[] RandomContent(Random random, int bytes)

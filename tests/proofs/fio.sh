@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Random reads, writes, zeroing, discards and flushes with every byte verified by Debian's kernel on a virtio disk (blockio), on every
-# writable format, with one and with several queues; then qemu-img compares the image with what it must hold. OPS=n changes the work.
+# writable format, with one and with several queues; then qemu-img compares the image with what it must hold. OPS=n changes the work, ONLY=regex the
+# disks by their names.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../examples/common.sh"
 
@@ -16,6 +17,7 @@ size=256M
 prove() {
   local name=$1 format=$2 queues=$3 options=$4 seed=$((RANDOM + 1)) start=$SECONDS discard=1
   shift 4
+  [[ $name =~ ${ONLY:-.} ]] || return 0
   rm -f "$tmp/disk"
   "$@"
   case $options in *discard=ignore*) discard=0 ;; esac
