@@ -18,7 +18,7 @@ give_up() {
 }
 
 # A subshell, because these end the script when they fail, and the last line must still come.
-(need_dotnet && need_packages gcc libc6-dev busybox-static cpio acpica-tools qemu-system-x86 qemu-utils iproute2 tcpdump nftables iptables iputils-ping procps) || give_up "the tests cannot be prepared"
+(need_dotnet && need_packages gcc libc6-dev busybox-static cpio acpica-tools qemu-system-x86 qemu-utils iproute2 tcpdump nftables iptables iputils-ping procps socat jq python3 binutils) || give_up "the tests cannot be prepared"
 cd "$root" || exit
 
 say "building"

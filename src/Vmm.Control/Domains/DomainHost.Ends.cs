@@ -103,7 +103,7 @@ public sealed partial class DomainHost
             _lastEnd = end;
             (waiting, _nextEnd) = (_nextEnd, new(TaskCreationOptions.RunContinuationsAsynchronously));
             _hasEnded = !goesOn;
-            Write(record => record with { State = goesOn ? record.State : DomainState.Ended, Reason = end.Reason });
+            Write(record => goesOn ? record : record with { State = DomainState.Ended, Reason = end.Reason });
         }
 
         Events.Raise(goesOn ? DomainEventKind.Reset : DomainEventKind.Ended, end.Reason, end: end);

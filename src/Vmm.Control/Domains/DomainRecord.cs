@@ -20,4 +20,7 @@ public sealed record DomainRecord
 
     /// <summary>Why it ended; null while it has not.</summary>
     public string? Reason { get; init; }
+
+    /// <summary>When it was gone; null while it is not.</summary>
+    public DateTimeOffset? Gone { get; init; }
 }

@@ -41,6 +41,8 @@ public sealed class DomainRegistry
 
     private string AllocationLock => Path.Combine(_root, "lock");
 
+    private DomainHistory History => new(Path.Combine(_root, "history"));
+
     private string LastIdFile => Path.Combine(_root, "last-id");
 
     /// <summary>$VMM_RUN_DIR; where that is not set /run/vmm for root, else $XDG_RUNTIME_DIR/vmm.</summary>
@@ -87,6 +89,14 @@ public sealed class DomainRegistry
         return living;
     }
 
+    /// <summary>The last domains that are gone, with the reasons, the one that went first at the beginning.</summary>
+    public IReadOnlyList<DomainRecord> Gone()
+    {
+        using LockFile allocation = LockFile.Take(AllocationLock, Patience);
+        foreach (DomainFolder living in Living()) _ = living;
+        return History.Read();
+    }
+
     /// <summary>A domain by its id or its name; a name of digits only is found by its id.</summary>
     /// <exception cref="DomainException">There is none.</exception>
     public DomainFolder Find(string text)
@@ -116,7 +126,7 @@ public sealed class DomainRegistry
     internal void Remove(DomainFolder folder, LockFile claim)
     {
         using LockFile allocation = LockFile.Take(AllocationLock, Patience);
-        folder.Remove();
+        Bury(folder, "it was not started");
         claim.Dispose();
     }
 
@@ -126,7 +136,7 @@ public sealed class DomainRegistry
         foreach (DomainFolder folder in Folders())
         {
             if (folder.IsAlive) yield return folder;
-            else folder.Remove();
+            else Bury(folder, "its process died");
         }
     }
 
@@ -142,6 +152,12 @@ public sealed class DomainRegistry
         {
             // The next domain with an interface does it.
         }
+    }
+
+    private void Bury(DomainFolder folder, string reasonWithoutOne)
+    {
+        if (folder.TryRead() is { } record) History.Add(record with { State = DomainState.Ended, Reason = record.Reason ?? reasonWithoutOne, Gone = DateTimeOffset.UtcNow });
+        folder.Remove();
     }
 
     private IEnumerable<DomainFolder> Folders()

@@ -66,9 +66,12 @@ internal sealed class FramedMessageHandler(PipeWriter writer, PipeReader reader,
     /// <inheritdoc/>
     protected override void Write(JsonRpcMessage content, CancellationToken cancellationToken)
     {
-        bool isAnswer = content is (JsonRpcResult or JsonRpcError) and IJsonRpcMessageWithId { RequestId.IsNull: false };
-        if (isAnswer) _toFlush++;
-        if (isAnswer && ((IJsonRpcMessageWithId)content).RequestId.String?.StartsWith(UnansweredPrefix, StringComparison.Ordinal) == true) return;
+        if (content is (JsonRpcResult or JsonRpcError) and not RefusalMessage)
+        {
+            _toFlush++;
+            if (((IJsonRpcMessageWithId)content).RequestId.String?.StartsWith(UnansweredPrefix, StringComparison.Ordinal) == true) return;
+        }
+
         ArrayBufferWriter<byte> json = new();
         Formatter.Serialize(json, content);
         PipeWriter to = Writer!;
@@ -182,9 +185,12 @@ internal sealed class FramedMessageHandler(PipeWriter writer, PipeReader reader,
         }
     }
 
-    private static JsonRpcError Refusal(RpcErrorCode code, string message) => new()
+    private static RefusalMessage Refusal(RpcErrorCode code, string message) => new()
     {
         RequestId = RequestId.Null,
         Error = new JsonRpcError.ErrorDetail { Code = (JsonRpcErrorCode)code, Message = message },
     };
+
+    /// <summary>The answer to what was no request.</summary>
+    private sealed class RefusalMessage : JsonRpcError;
 }
