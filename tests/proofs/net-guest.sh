@@ -1,4 +1,4 @@
-# Shared by the scripts about networks; sourced, not run. A namespace with a bridge at 10.9.0.1, a guest at 10.9.0.2.
+# Shared by the scripts about networks; sourced, not run. A namespace with a bridge at 10.9.0.1, a guest at 10.9.0.2 (or at guest_address).
 # shellcheck shell=bash disable=SC2154
 
 namespace=net-proof-$$
@@ -15,7 +15,7 @@ stop_network() {
   [ -z "$guest" ] || kill "$guest" 2>/dev/null || true
   [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
   ip netns delete "$namespace" 2>/dev/null || true
-  rm -rf "$work"
+  [ -n "${KEEP:-}" ] || rm -rf "$work"
 }
 
 start_network() {
@@ -49,10 +49,11 @@ mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs devtmpfs 
 while read -r module; do insmod "/modules/$module"; done </modules/order
 ip link set lo up
 [ ! -e /sys/class/net/eth0/mtu ] || ip link set eth0 up
-ip addr add 10.9.0.2/24 dev eth0
+ip addr add ADDRESS/24 dev eth0
 sh -c "$(sed 's/.*run=//' /proc/cmdline | tr '^' ' ')"
 poweroff -f
 INIT
+  sed -i "s/ADDRESS/${guest_address:-10.9.0.2}/" "$tree/init"
   chmod 755 "$tree/init"
   (cd "$tree" && find . | cpio --quiet -o -H newc --owner=0:0) >"$work/initrd.img"
 }

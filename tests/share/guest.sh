@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes out/guests/share: vmlinuz and initrd.img of a guest that can mount shared directories and persistent memory. Debian's cloud kernel
-# has no 9p, so this is its generic one. What is there already stays while its inputs do.
+# has no 9p, so this is its generic one. And talk, a program for virtio sockets in any guest. What is there already stays while its inputs do.
 #
 # The guest mounts the share "work" on /work, runs /work/run.sh, and powers off.
 set -euo pipefail
@@ -10,7 +10,7 @@ here=$root/tests/share
 to=$guests/share
 newer() { [ ! -s "$1" ] || [ "$2" -nt "$1" ]; }
 
-if [ -s "$to/initrd.img" ] && ! newer "$to/initrd.img" "$here/guest.sh" && ! newer "$to/initrd.img" "$here/storm.c"; then exit; fi
+if [ -s "$to/talk" ] && ! newer "$to/initrd.img" "$here/guest.sh" && ! newer "$to/initrd.img" "$here/storm.c" && ! newer "$to/initrd.img" "$here/talk.c"; then exit; fi
 need_packages busybox-static cpio kmod gcc libc6-dev
 PATH=$PATH:/usr/sbin:/sbin
 work=$(mktemp -d)
@@ -35,7 +35,7 @@ fi
 say "making out/guests/share/initrd.img"
 version=$(ls "$to/kernel/lib/modules")
 number=100
-for name in virtio_pci 9pnet_virtio 9p virtio_pmem nd_pmem; do
+for name in virtio_pci virtio_mmio 9pnet_virtio 9p virtio_pmem nd_pmem; do
   modprobe -d "$to/kernel" -C /dev/null -S "$version" --show-depends "$name" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
 done | awk '!seen[$0]++' | while read -r file; do
   number=$((number + 1))
@@ -43,6 +43,7 @@ done | awk '!seen[$0]++' | while read -r file; do
 done
 cp "$(command -v busybox)" "$work/tree/bin/busybox"
 gcc -O2 -Wall -Wextra -static -o "$work/tree/bin/storm" "$here/storm.c"
+gcc -O2 -Wall -Wextra -static -o "$to/talk" "$here/talk.c"
 cat >"$work/tree/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin

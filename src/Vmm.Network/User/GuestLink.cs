@@ -52,6 +52,8 @@ internal sealed class GuestLink : IDhcpLink
 
     int IDhcpLink.MostLeases => 64;
 
+    bool IDhcpLink.KnowsByMac => true;
+
     /// <summary>What the guest takes unfinished.</summary>
     public NetOffloads Accepted { get; private set; }
 

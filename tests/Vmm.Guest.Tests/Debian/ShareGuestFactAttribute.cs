@@ -8,7 +8,7 @@ internal sealed class ShareGuestFactAttribute : FactAttribute
 {
     public ShareGuestFactAttribute()
     {
-        bool isThere = File.Exists(Repository.Guest("share/vmlinuz")) && File.Exists(Repository.Guest("share/initrd.img"));
+        bool isThere = File.Exists(Repository.Guest("share/vmlinuz")) && File.Exists(Repository.Guest("share/initrd.img")) && File.Exists(Repository.Guest("share/talk"));
         Skip = GuestFilesFactAttribute.Missing ?? (isThere ? null : "out/guests/share is missing: run tests/share/guest.sh");
     }
 }

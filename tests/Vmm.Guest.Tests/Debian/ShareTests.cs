@@ -45,7 +45,7 @@ public sealed class ShareTests : IDisposable
         Make("loose");
 
         Run("share/vmlinuz", "share/initrd.img", "quiet console=ttyS0", "--share", $"path={work},tag=work", "--share", $"path={_directory}/none,tag=none",
-            "--share", $"path={_directory}/loose,tag=loose", "--share", $"path={locked},tag=locked,readonly=on", "--pmem", $"path={_directory}/pmem,size=16M");
+            "--share", $"path={_directory}/loose,tag=loose,transport=mmio", "--share", $"path={locked},tag=locked,readonly=on,transport=mmio", "--pmem", $"path={_directory}/pmem,size=16M");
 
         string log = File.ReadAllText(Path.Combine(work, "log"));
         Assert.EndsWith("exit code 0\n", log, StringComparison.Ordinal);

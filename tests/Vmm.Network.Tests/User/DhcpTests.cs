@@ -63,6 +63,15 @@ public class DhcpTests
     }
 
     [Fact]
+    public void OneMachine_WithAnotherIdentifier_KeepsItsAddress()
+    {
+        using TestGuest guest = new();
+        Assert.Equal(DhcpMessageType.DHCPACK, TypeOf(Ask(guest, DhcpMessageType.DHCPREQUEST, requested: TestGuest.Address)));
+        Assert.Equal(TestGuest.Address, AddressOf(Ask(guest, DhcpMessageType.DHCPDISCOVER, identifier: 7)));
+        Assert.Equal(DhcpMessageType.DHCPACK, TypeOf(Ask(guest, DhcpMessageType.DHCPREQUEST, requested: TestGuest.Address, identifier: 7)));
+    }
+
+    [Fact]
     public void Declined_Address_NotOfferedForAWhile()
     {
         using TestGuest guest = new();
@@ -119,9 +128,9 @@ public class DhcpTests
         => (DhcpMessageType)answer.Options[DhcpOption.MessageType][0];
 
     private static (GotFrame Frame, Dictionary<DhcpOption, byte[]> Options) Ask(TestGuest guest, DhcpMessageType type, Ipv4Address? requested = null,
-        Ipv4Address? server = null, int client = 0, ushort flags = 0, Ipv4Address clientAddress = default)
+        Ipv4Address? server = null, int client = 0, ushort flags = 0, Ipv4Address clientAddress = default, byte identifier = 0)
     {
-        Send(guest, type, requested, server, client, flags, clientAddress);
+        Send(guest, type, requested, server, client, flags, clientAddress, identifier);
         GotFrame frame = guest.Single();
         Assert.Equal(0x12345678u, BinaryPrimitives.ReadUInt32BigEndian(frame.Payload.AsSpan(4)));
         Dictionary<DhcpOption, byte[]> options = [];
@@ -136,7 +145,7 @@ public class DhcpTests
     }
 
     private static void Send(TestGuest guest, DhcpMessageType type, Ipv4Address? requested = null, Ipv4Address? server = null, int client = 0,
-        ushort flags = 0, Ipv4Address clientAddress = default)
+        ushort flags = 0, Ipv4Address clientAddress = default, byte identifier = 0)
     {
         byte[] message = new byte[300];
         (message[0], message[1], message[2]) = (1, 1, 6);
@@ -148,7 +157,8 @@ public class DhcpTests
         List<byte> options = [53, 1, (byte)type];
         if (requested is { } r) options.AddRange([50, 4, (byte)(r.Value >> 24), (byte)(r.Value >> 16), (byte)(r.Value >> 8), (byte)r.Value]);
         if (server is { } s) options.AddRange([54, 4, (byte)(s.Value >> 24), (byte)(s.Value >> 16), (byte)(s.Value >> 8), (byte)s.Value]);
-        if (client != 0) options.AddRange([61, 2, 0, (byte)client]);
+        if (client != 0) message[28 + 3] ^= (byte)client;
+        if (identifier != 0) options.AddRange([61, 2, 0, identifier]);
         options.Add(255);
         options.CopyTo(message, 240);
         guest.SendUdp(clientAddress == default ? Ipv4Address.Broadcast : TestGuest.Gateway, 68, 67, message, from: clientAddress);

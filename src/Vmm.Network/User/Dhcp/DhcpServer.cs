@@ -31,35 +31,38 @@ internal sealed class DhcpServer(IDhcpLink link)
     {
         if (!DhcpRequest.TryRead(message, out DhcpRequest request)) return;
         long now = link.Clock.NowNs;
+        Span<byte> mac = stackalloc byte[MacAddress.SizeBytes];
+        request.Mac.Write(mac);
+        ReadOnlySpan<byte> identity = link.KnowsByMac ? mac : request.Identity;
         switch (request.Type)
         {
             case DhcpMessageType.DHCPDISCOVER:
                 if (link.ReservedFor(request.Mac) is { } own) Reply(request, DhcpMessageType.DHCPOFFER, own);
-                else if (_leases.TryOffer(request.Identity, request.RequestedAddress, now, out Ipv4Address offer))
+                else if (_leases.TryOffer(identity, request.RequestedAddress, now, out Ipv4Address offer))
                     Reply(request, DhcpMessageType.DHCPOFFER, offer);
                 break;
             case DhcpMessageType.DHCPREQUEST:
-                OnRequest(request, now);
+                OnRequest(request, identity, now);
                 break;
             case DhcpMessageType.DHCPINFORM:
                 Reply(request, DhcpMessageType.DHCPACK, default);
                 break;
             case DhcpMessageType.DHCPRELEASE:
-                _leases.Release(request.Identity);
+                _leases.Release(identity);
                 break;
             case DhcpMessageType.DHCPDECLINE when request.RequestedAddress is { } address:
-                _leases.Decline(request.Identity, address, now);
+                _leases.Decline(identity, address, now);
                 break;
         }
     }
 
-    private void OnRequest(in DhcpRequest request, long now)
+    private void OnRequest(in DhcpRequest request, ReadOnlySpan<byte> identity, long now)
     {
         // Another server was chosen: ours is not needed (RFC 2131 §4.3.2).
         if (request.Server is { } server && server != Options.HostAddress) return;
         Ipv4Address wanted = request.RequestedAddress ?? request.ClientAddress;
-        bool isBound = link.ReservedFor(request.Mac) is { } own ? wanted == own : _leases.TryBind(request.Identity, wanted, now);
-        if (isBound) link.Bound(wanted, request.Identity);
+        bool isBound = link.ReservedFor(request.Mac) is { } own ? wanted == own : _leases.TryBind(identity, wanted, now);
+        if (isBound) link.Bound(wanted, identity);
         Reply(request, isBound ? DhcpMessageType.DHCPACK : DhcpMessageType.DHCPNAK, isBound ? wanted : default);
     }
 

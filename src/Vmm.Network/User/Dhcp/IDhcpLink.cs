@@ -13,6 +13,12 @@ internal interface IDhcpLink
     /// <summary>Addresses that can be leased at once, at most.</summary>
     int MostLeases { get; }
 
+    /// <summary>
+    /// Clients are told apart by their Ethernet addresses alone: where forwards lead to one guest's address, that must stay when its firmware,
+    /// its initial RAM disk and its system ask one after the other, each with an identifier of its own.
+    /// </summary>
+    bool KnowsByMac { get; }
+
     /// <summary>The address that is kept for a machine; null for any.</summary>
     Ipv4Address? ReservedFor(MacAddress mac);
 

@@ -1,30 +1,18 @@
 using System.Buffers.Binary;
-using Vmm.Core.Memory;
-using Vmm.Host;
 using Vmm.Host.Sockets;
+using Vmm.Network.User.Flows;
 using Vmm.Network.User.Packets;
 using Vmm.Network.User.Sockets;
 
 namespace Vmm.Network.User.Icmp;
 
 /// <summary>The echo requests of one identifier of the guest, on a socket of the host.</summary>
-internal sealed class EchoFlow(EchoFlows owner, Ipv4Address guest, ushort id, IHostDatagrams socket, bool isRaw, ushort ownId) : IFrameSource, IHostSocketUser
+internal sealed class EchoFlow(EchoFlows owner, Ipv4Address guest, ushort id, IHostDatagrams socket, bool isRaw, ushort ownId) : DatagramFlow(owner.Link, socket)
 {
-    private bool _mayRead;
-    private byte _hops;
-    private bool _isClosed;
+    private const long IdleNs = 30_000_000_000;
 
-    public (Ipv4Address Guest, ushort Id) Key => (guest, id);
-
-    public IHostDatagrams Socket => socket;
-
-    public long LastUsedNs { get; set; }
-
-    public bool IsInLine { get; set; }
-
-    public int Queue => 0;
-
-    public bool HasMore => _mayRead && !_isClosed;
+    /// <inheritdoc/>
+    public override long DeadlineNs => LastUsedNs + IdleNs;
 
     /// <summary>Sends a request on.</summary>
     /// <param name="message">The ICMP message; its identifier and checksum are changed.</param>
@@ -32,44 +20,23 @@ internal sealed class EchoFlow(EchoFlows owner, Ipv4Address guest, ushort id, IH
     /// <param name="hops">The time to live that is left.</param>
     public SocketStatus Send(Span<byte> message, in InetEndPoint destination, byte hops)
     {
-        if (hops != _hops) socket.SetTimeToLive(_hops = hops);
+        Use();
+        SetTimeToLive(hops);
         BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.IdAt..], ownId);
         BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], 0);
         BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], InternetChecksum.Of(message));
-        return socket.SendTo(message, destination);
+        return Socket.SendTo(message, destination);
     }
 
     /// <inheritdoc/>
-    public void OnReady(EpollEvents events)
-    {
-        if (_isClosed) return;
-        if ((events & EpollEvents.Error) != 0) TakeErrors();
-        _mayRead |= (events & EpollEvents.Readable) != 0;
-        if (HasMore) owner.Link.Line(this);
-    }
-
-    /// <inheritdoc/>
-    public int Produce(ReadOnlySpan<IoVec> into, int room)
-    {
-        if (HasMore) TakeReply();
-        if (HasMore) owner.Link.Line(this);
-        return 0;
-    }
-
-    public void Close()
-    {
-        _isClosed = true;
-        socket.Dispose();
-    }
-
-    private void TakeReply()
+    protected override void TakeAnswer()
     {
         Span<byte> buffer = owner.Scratch;
-        SocketStatus status = socket.ReceiveFrom(buffer, out int received, out InetEndPoint from);
+        SocketStatus status = Socket.ReceiveFrom(buffer, out int received, out InetEndPoint from);
         if (status != SocketStatus.Ok)
         {
             // Another error than "nothing there" is an ICMP message, which its own event brings.
-            if (status == SocketStatus.Pending) _mayRead = false;
+            if (status == SocketStatus.Pending) ReadNothing();
             return;
         }
 
@@ -88,10 +55,11 @@ internal sealed class EchoFlow(EchoFlows owner, Ipv4Address guest, ushort id, IH
         owner.Link.PutIpv4(new Ipv4Address(from.AddressV4), guest, Ipv4Header.IPPROTO_ICMP, message);
     }
 
-    private void TakeErrors()
+    /// <inheritdoc/>
+    protected override void TakeErrors()
     {
         Span<byte> original = stackalloc byte[IcmpMessage.HeaderBytes];
-        for (int i = 0; i < EchoFlows.ErrorsAtOnce && socket.TryReceiveError(original, out SocketErrorReport report); i++)
+        for (int i = 0; i < ErrorsAtOnce && Socket.TryReceiveError(original, out SocketErrorReport report); i++)
         {
             if (report.PayloadBytes < IcmpMessage.HeaderBytes || original[0] != IcmpMessage.ECHO) continue;
             BinaryPrimitives.WriteUInt16BigEndian(original[IcmpMessage.IdAt..], id);

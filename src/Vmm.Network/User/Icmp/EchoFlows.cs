@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Vmm.Host.Sockets;
+using Vmm.Network.User.Flows;
 using Vmm.Network.User.Packets;
 using Vmm.Network.User.Sockets;
 
@@ -11,12 +12,9 @@ namespace Vmm.Network.User.Icmp;
 /// </summary>
 internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes routes, IcmpSender icmp, byte[] scratch)
 {
-    public const int ErrorsAtOnce = 16;
-
     private const int MostFlows = 64;
-    private const long IdleNs = 30_000_000_000;
 
-    private readonly Dictionary<(Ipv4Address, ushort), EchoFlow> _flows = [];
+    private readonly FlowTable<(Ipv4Address, ushort), EchoFlow> _flows = new(MostFlows);
     private ushort _nextId = (ushort)link.Random.Next();
 
     public GuestLink Link => link;
@@ -48,7 +46,6 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
         ushort id = BinaryPrimitives.ReadUInt16BigEndian(message[IcmpMessage.IdAt..]);
         if (route == Route.Open && Find(ip.Source, id) is { } flow)
         {
-            flow.LastUsedNs = link.Clock.NowNs;
             SocketStatus status = flow.Send(message, remote, (byte)(ip.TimeToLive - 1));
             if (status is SocketStatus.Ok or SocketStatus.Pending or SocketStatus.NoResources) return;
             BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.IdAt..], id);
@@ -58,24 +55,10 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
         icmp.PutError(IcmpMessage.DEST_UNREACH, code, packet, ip);
     }
 
-    /// <summary>Closes what was not used for long.</summary>
-    /// <returns>When to look again.</returns>
-    public long Expire(long nowNs)
-    {
-        long next = long.MaxValue;
-        foreach (EchoFlow flow in _flows.Values)
-        {
-            if (nowNs - flow.LastUsedNs >= IdleNs) Close(flow);
-            else next = Math.Min(next, flow.LastUsedNs + IdleNs);
-        }
+    /// <inheritdoc cref="FlowTable{TKey, TFlow}.Expire"/>
+    public long Expire(long nowNs) => _flows.Expire(nowNs);
 
-        return next;
-    }
-
-    public void CloseAll()
-    {
-        foreach (EchoFlow flow in _flows.Values) Close(flow);
-    }
+    public void CloseAll() => _flows.CloseAll();
 
     private void Answer(in Ipv4Header ip, Span<byte> message)
     {
@@ -87,8 +70,8 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
 
     private EchoFlow? Find(Ipv4Address guest, ushort id)
     {
-        if (_flows.TryGetValue((guest, id), out EchoFlow? flow)) return flow;
-        if (_flows.Count >= MostFlows) CloseOldest();
+        if (_flows.TryGet((guest, id), out EchoFlow? flow)) return flow;
+        _flows.MakeRoom();
         bool isRaw = false;
         SocketStatus status = sockets.OpenDatagrams(SocketKind.Echo, ipv6: false, out IHostDatagrams? socket);
         if (status != SocketStatus.Ok)
@@ -98,7 +81,7 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
         }
 
         if (status != SocketStatus.Ok) return null;
-        flow = new(this, guest, id, socket!, isRaw, _nextId++) { LastUsedNs = link.Clock.NowNs };
+        flow = new(this, guest, id, socket!, isRaw, _nextId++);
         if (!socket!.Watch(flow))
         {
             flow.Close();
@@ -106,21 +89,7 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
         }
 
         _flows.Add((guest, id), flow);
-        link.Schedule(link.Clock.NowNs + IdleNs);
+        link.Schedule(flow.DeadlineNs);
         return flow;
-    }
-
-    private void CloseOldest()
-    {
-        EchoFlow? oldest = null;
-        foreach (EchoFlow flow in _flows.Values)
-            if (oldest is null || flow.LastUsedNs < oldest.LastUsedNs) oldest = flow;
-        if (oldest is not null) Close(oldest);
-    }
-
-    private void Close(EchoFlow flow)
-    {
-        flow.Close();
-        _flows.Remove(flow.Key);
     }
 }

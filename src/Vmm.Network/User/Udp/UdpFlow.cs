@@ -1,6 +1,5 @@
-using Vmm.Core.Memory;
-using Vmm.Host;
 using Vmm.Host.Sockets;
+using Vmm.Network.User.Flows;
 using Vmm.Network.User.Packets;
 using Vmm.Network.User.Sockets;
 
@@ -10,35 +9,21 @@ namespace Vmm.Network.User.Udp;
 /// The datagrams of one port of the guest, on one port of the host whatever their destinations (RFC 4787 REQ-1). Answers are taken from any
 /// port of an address that the guest has written to lately (REQ-8).
 /// </summary>
-internal sealed class UdpFlow(UdpFlows owner, UdpKey key, IHostDatagrams socket) : IFrameSource, IHostSocketUser
+internal sealed class UdpFlow(UdpFlows owner, UdpKey key, IHostDatagrams socket) : DatagramFlow(owner.Link, socket)
 {
     private const int MostPeers = 16;
-    private const int ErrorsAtOnce = 16;
     private const long UnansweredNs = 30_000_000_000;
     private const long AnsweredNs = 120_000_000_000;
 
     private readonly UInt128[] _peers = new UInt128[MostPeers];
     private int _peerCount;
     private int _nextPeer;
-    private bool _mayRead;
     private bool _isAnswered;
-    private bool _isClosed;
-    private byte _hops;
     private InetEndPoint _nameServer;
     private int _unanswered;
 
-    public UdpKey Key => key;
-
-    public bool IsInLine { get; set; }
-
-    public int Queue { get; set; }
-
-    public bool HasMore => _mayRead && !_isClosed;
-
-    public long LastUsedNs { get; private set; } = owner.Link.Clock.NowNs;
-
-    /// <summary>When the flow has not been used for too long.</summary>
-    public long DeadlineNs => LastUsedNs + (_isAnswered ? AnsweredNs : UnansweredNs);
+    /// <inheritdoc/>
+    public override long DeadlineNs => LastUsedNs + (_isAnswered ? AnsweredNs : UnansweredNs);
 
     /// <summary>Queries that the name server has left unanswered in a row.</summary>
     public int Unanswered => _unanswered;
@@ -48,59 +33,38 @@ internal sealed class UdpFlow(UdpFlows owner, UdpKey key, IHostDatagrams socket)
 
     public SocketStatus Send(ReadOnlySpan<byte> payload, in InetEndPoint to, byte hops)
     {
-        LastUsedNs = owner.Link.Clock.NowNs;
+        Use();
         if (key.IsNameService) (_nameServer, _unanswered) = (to, _unanswered + 1);
         else Remember(to.Address);
-        if (hops != _hops && !to.IsIPv6) socket.SetTimeToLive(_hops = hops);
-        return socket.SendTo(payload, to);
+        if (!to.IsIPv6) SetTimeToLive(hops);
+        return Socket.SendTo(payload, to);
     }
 
     /// <inheritdoc/>
-    public void OnReady(EpollEvents events)
-    {
-        if (_isClosed) return;
-        if ((events & EpollEvents.Error) != 0) TakeErrors();
-        _mayRead |= (events & EpollEvents.Readable) != 0;
-        if (HasMore) owner.Link.Line(this);
-    }
-
-    /// <inheritdoc/>
-    public int Produce(ReadOnlySpan<IoVec> into, int room)
-    {
-        if (HasMore) TakeDatagram();
-        if (HasMore) owner.Link.Line(this);
-        return 0;
-    }
-
-    public void Close()
-    {
-        _isClosed = true;
-        socket.Dispose();
-    }
-
-    private void TakeDatagram()
+    protected override void TakeAnswer()
     {
         Span<byte> buffer = owner.Scratch;
-        SocketStatus status = socket.ReceiveFrom(buffer[UdpHeader.Bytes..], out int received, out InetEndPoint from);
+        SocketStatus status = Socket.ReceiveFrom(buffer[UdpHeader.Bytes..], out int received, out InetEndPoint from);
         if (status != SocketStatus.Ok)
         {
-            if (status == SocketStatus.Pending) _mayRead = false;
+            if (status == SocketStatus.Pending) ReadNothing();
             return;
         }
 
         if (!IsPeer(from)) return;
         (_isAnswered, _unanswered) = (true, 0);
-        LastUsedNs = owner.Link.Clock.NowNs;
+        Use();
         Ipv4Address source = key.IsNameService ? owner.Link.Options.DnsAddress : owner.Routes.Seen(from);
         owner.ReceivedBytes += (ulong)received;
         owner.Link.PutUdp((source, from.Port), (key.GuestAddress, key.GuestPort), buffer[..(UdpHeader.Bytes + received)]);
     }
 
-    private void TakeErrors()
+    /// <inheritdoc/>
+    protected override void TakeErrors()
     {
         Span<byte> none = stackalloc byte[1];
         Span<byte> transport = stackalloc byte[UdpHeader.Bytes];
-        for (int i = 0; i < ErrorsAtOnce && socket.TryReceiveError(none, out SocketErrorReport report); i++)
+        for (int i = 0; i < ErrorsAtOnce && Socket.TryReceiveError(none, out SocketErrorReport report); i++)
         {
             if (key.IsNameService) owner.Routes.NameServerFailed();
             Ipv4Address remote = key.IsNameService ? owner.Link.Options.DnsAddress : owner.Routes.Seen(report.Destination);

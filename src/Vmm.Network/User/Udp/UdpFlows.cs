@@ -1,4 +1,5 @@
 using Vmm.Host.Sockets;
+using Vmm.Network.User.Flows;
 using Vmm.Network.User.Icmp;
 using Vmm.Network.User.Packets;
 using Vmm.Network.User.Sockets;
@@ -11,7 +12,7 @@ internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes rout
     private const int MostFlows = 512;
     private const int MostUnanswered = 2;
 
-    private readonly Dictionary<UdpKey, UdpFlow> _flows = [];
+    private readonly FlowTable<UdpKey, UdpFlow> _flows = new(MostFlows);
 
     public GuestLink Link => link;
 
@@ -66,24 +67,10 @@ internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes rout
         icmp.PutError(IcmpMessage.DEST_UNREACH, code, packet, ip);
     }
 
-    /// <summary>Closes what was not used for long.</summary>
-    /// <returns>When to look again.</returns>
-    public long Expire(long nowNs)
-    {
-        long next = long.MaxValue;
-        foreach (UdpFlow flow in _flows.Values)
-        {
-            if (flow.DeadlineNs <= nowNs) Close(flow);
-            else next = Math.Min(next, flow.DeadlineNs);
-        }
+    /// <inheritdoc cref="FlowTable{TKey, TFlow}.Expire"/>
+    public long Expire(long nowNs) => _flows.Expire(nowNs);
 
-        return next;
-    }
-
-    public void CloseAll()
-    {
-        foreach (UdpFlow flow in _flows.Values) Close(flow);
-    }
+    public void CloseAll() => _flows.CloseAll();
 
     private SocketStatus Send(int queue, in Ipv4Header ip, in UdpHeader udp, ReadOnlySpan<byte> payload, InetEndPoint remote, int segmentBytes)
     {
@@ -107,7 +94,7 @@ internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes rout
     private UdpFlow? Find(in UdpKey key, ref InetEndPoint remote, out SocketStatus status)
     {
         status = SocketStatus.Ok;
-        if (_flows.TryGetValue(key, out UdpFlow? flow) && key.IsNameService)
+        if (_flows.TryGet(key, out UdpFlow? flow) && key.IsNameService)
         {
             // A guest that asks again in vain gets the next server, and one that has changed needs a socket of its own.
             if (flow.Unanswered >= MostUnanswered)
@@ -118,13 +105,13 @@ internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes rout
 
             if (flow.NameServer != remote || flow.Unanswered >= MostUnanswered)
             {
-                Close(flow);
+                _flows.Close(key, flow);
                 flow = null;
             }
         }
 
         if (flow is not null) return flow;
-        if (_flows.Count >= MostFlows) CloseOldest();
+        _flows.MakeRoom();
         status = sockets.OpenDatagrams(SocketKind.Datagram, remote.IsIPv6, out IHostDatagrams? socket);
         if (socket is null) return null;
         flow = new(this, key, socket);
@@ -138,19 +125,5 @@ internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes rout
         _flows.Add(key, flow);
         link.Schedule(flow.DeadlineNs);
         return flow;
-    }
-
-    private void CloseOldest()
-    {
-        UdpFlow? oldest = null;
-        foreach (UdpFlow flow in _flows.Values)
-            if (oldest is null || flow.LastUsedNs < oldest.LastUsedNs) oldest = flow;
-        if (oldest is not null) Close(oldest);
-    }
-
-    private void Close(UdpFlow flow)
-    {
-        flow.Close();
-        _flows.Remove(flow.Key);
     }
 }

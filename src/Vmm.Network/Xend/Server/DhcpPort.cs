@@ -36,6 +36,8 @@ internal sealed class DhcpPort : IDhcpLink, IDisposable
 
     public int MostLeases => 1024;
 
+    public bool KnowsByMac => false;
+
     public Ipv4Address? ReservedFor(MacAddress mac) => _reservations.Find(mac) is { } address && Options.Network.IsHost(address) ? address : null;
 
     public bool IsReserved(Ipv4Address address) => _reservations.Has(address);
