@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Vmm.Host;
 using Vmm.Network.Xend;
 
 namespace Vmm.Cli.Networks;
@@ -48,6 +49,17 @@ internal static class NetworkCommand
         Description = "Where it is written down what has been done, so that it can be undone.",
         DefaultValueFactory = _ => NetworkStore.DefaultFolder,
     };
+
+    /// <summary>Networks to be changed.</summary>
+    /// <param name="folder">Where it is written down what has been done.</param>
+    /// <param name="isVerbose">Every step is said.</param>
+    /// <exception cref="LinuxException">This process may not change them.</exception>
+    public static HostNetworks OpenToChange(string folder, bool isVerbose)
+    {
+        // Before the folder, whose refusal would say less.
+        HostNetworks.NeedPrivilege();
+        return Open(folder, isVerbose);
+    }
 
     /// <summary>Networks that say their steps when that is wanted.</summary>
     public static HostNetworks Open(string folder, bool isVerbose)

@@ -45,7 +45,7 @@ internal static class NetworkStartCommand
                 return (int)ExitCode.BadArguments;
             }
 
-            bool isNew = NetworkCommand.Open(result.GetRequiredValue(state), result.GetValue(verbose)).Start(plan);
+            bool isNew = NetworkCommand.OpenToChange(result.GetRequiredValue(state), result.GetValue(verbose)).Start(plan);
             if (!isNew) StandardError.Note($"the network is started already");
             return (int)ExitCode.Ok;
         });

@@ -14,7 +14,7 @@ internal static class NetworkStopCommand
         Command command = new("stop", "Stop a network: the host's links, addresses, routes, rules and settings are as before its start. Also after a crash.") { kind, name, verbose, state };
         command.SetAction(result =>
         {
-            bool wasThere = NetworkCommand.Open(result.GetRequiredValue(state), result.GetValue(verbose)).Stop(NetworkCommand.Kinds[result.GetRequiredValue(kind)], result.GetValue(name));
+            bool wasThere = NetworkCommand.OpenToChange(result.GetRequiredValue(state), result.GetValue(verbose)).Stop(NetworkCommand.Kinds[result.GetRequiredValue(kind)], result.GetValue(name));
             if (!wasThere) StandardError.Note("no such network is started");
             return (int)ExitCode.Ok;
         });

@@ -144,7 +144,9 @@ public sealed class HostNetworks(NetworkStore store, string program, Action<stri
         return host.Links().FirstOrDefault(l => l.Index == route?.LinkIndex)?.Name ?? throw new LinuxException("there is no default route that would say which network card: name it with --netdev");
     }
 
-    private static void NeedPrivilege()
+    /// <summary>Says what is missing where this process may not change the host's network.</summary>
+    /// <exception cref="LinuxException">It may not.</exception>
+    public static void NeedPrivilege()
     {
         if (!HostPrivilege.HasNetAdmin) throw new LinuxException("the host's network can only be changed with CAP_NET_ADMIN: run it as root (sudo)");
     }
