@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Vmm.Host;
 using Vmm.Network.Xend;
 
 namespace Vmm.Cli.Networks;
@@ -53,7 +52,6 @@ internal static class NetworkCommand
     /// <summary>Networks to be changed.</summary>
     /// <param name="folder">Where it is written down what has been done.</param>
     /// <param name="isVerbose">Every step is said.</param>
-    /// <exception cref="LinuxException">This process may not change them.</exception>
     public static HostNetworks OpenToChange(string folder, bool isVerbose)
     {
         // Before the folder, whose refusal would say less.
