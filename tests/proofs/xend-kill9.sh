@@ -19,6 +19,7 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
+trap 'exit 143' TERM INT
 host() { ip netns exec "$namespace" "$@"; }
 
 ip netns add "$namespace"

@@ -27,6 +27,7 @@ if [ -z "${XEND_INSIDE:-}" ]; then
     rm -rf "$XEND_WORK"
   }
   trap cleanup EXIT
+  trap 'exit 143' TERM INT
   ip netns add "$XEND_INSIDE"
   ip netns add "$XEND_OUTSIDE"
   ip -n "$XEND_OUTSIDE" link set lo up

@@ -21,6 +21,7 @@ if [ -z "${XEND_INSIDE:-}" ]; then
     rm -rf "$XEND_WORK"
   }
   trap cleanup EXIT
+  trap 'exit 143' TERM INT
   (cd "$XEND_WORK" && apt-get download -qq xen-utils-common 2>/dev/null && dpkg -x xen-utils-common_*.deb xen) || die "xen-utils-common cannot be fetched"
   ip netns add "$XEND_INSIDE"
   ip netns exec "$XEND_INSIDE" unshare --mount "$0"
