@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using SharpFuzz;
+using Trace = SharpFuzz.Common.Trace;
 using Vmm.Fuzz;
 
 const string Usage = """
@@ -9,6 +11,14 @@ const string Usage = """
     Vmm.Fuzz TARGET FILE...                  run these inputs
     Vmm.Fuzz TARGET --mutate SECONDS [SEED]  run the corpus and mutations of it
     """;
+
+// Instrumented code counts from its first call on, and making the targets is one; the fuzzer puts its own map in this one's place.
+const nuint MapBytes = 1 << 16;
+unsafe
+{
+    // SAFETY: as large as the map of AFL, which the instrumentation indexes by 16 bits; never freed.
+    Trace.SharedMem = (byte*)NativeMemory.AllocZeroed(MapBytes);
+}
 
 if (args is ["--list"])
 {
