@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using Vmm.Machine.Config;
 
@@ -12,6 +13,9 @@ public sealed record DomainConfig
 
     /// <summary>The machine. Its serial ports and what follows a reset are the domain's affair.</summary>
     public required MachineConfig Machine { get; init; }
+
+    /// <summary>On which of the host's processors each vCPU may run; an empty entry, and none, is any.</summary>
+    public ImmutableArray<ImmutableArray<int>> VcpuAffinity { get; init; } = [];
 
     public DomainAction OnPowerOff { get; init; } = DomainAction.Destroy;
 

@@ -197,9 +197,27 @@ public sealed partial class DomainHost : IDisposable
             TapsConsoles = true,
             Domain = new DomainIdentity(Folder.Id, _record.Name, _record.Uuid) { NetworkFolder = _registry.NetworkFolder },
         });
+        for (int i = 0; i < Math.Min(_config.VcpuAffinity.Length, _config.Machine.Vcpus); i++)
+        {
+            if (!_config.VcpuAffinity[i].IsEmpty) Pin(machine, i, _config.VcpuAffinity[i]);
+        }
+
         machine.DeviceAdded += id => Events.Raise(DomainEventKind.DeviceAdded, $"device '{id}' is there", id);
         machine.DeviceRemoved += id => Events.Raise(DomainEventKind.DeviceRemoved, $"device '{id}' is gone", id);
         return machine;
+    }
+
+    private static void Pin(GuestMachine machine, int index, IReadOnlyList<int> cpus)
+    {
+        try
+        {
+            machine.PinVcpu(index, cpus);
+        }
+        catch
+        {
+            machine.Dispose();
+            throw;
+        }
     }
 
     private void OnTrouble(DeviceTrouble trouble)

@@ -91,6 +91,7 @@ public sealed partial class XlDomain
         "share" => "p9",
         "serial" => "serial",
         "cpu" => "vmm_cpu",
+        "rng" or "vsock" or "balloon" or "console" => "vmm_devices",
         "name" => "name",
         "devices" => "disk",
         _ => "kernel",

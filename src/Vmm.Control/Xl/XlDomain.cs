@@ -57,6 +57,7 @@ public sealed partial class XlDomain
         {
             Name = name,
             Uuid = Uuid(),
+            VcpuAffinity = Affinity(),
             OnPowerOff = Action("on_poweroff", DomainAction.Destroy),
             OnReboot = Action("on_reboot", DomainAction.Restart),
             OnCrash = Action("on_crash", DomainAction.Destroy),
@@ -75,6 +76,7 @@ public sealed partial class XlDomain
                 Balloons = [new BalloonConfig { Id = BalloonId, TargetBytes = balloon }],
             },
         };
+        config = config with { Machine = WithFurther(config.Machine) };
         WarnOfNames(config.Machine.Boot.CommandLine, disks);
         foreach (ConfigError error in ConfigValidator.Validate(config.Machine))
         {

@@ -144,7 +144,7 @@ public sealed class OptionText
     /// <summary>The words before the first comma that does not stand for itself.</summary>
     /// <param name="text">The words.</param>
     /// <param name="rest">What follows that comma.</param>
-    internal static string SplitFirst(string text, out string rest)
+    public static string SplitFirst(string text, out string rest)
     {
         int at = 0;
         while (at < text.Length && (text[at] != ',' || (at + 1 < text.Length && text[at + 1] == ','))) at += text[at] == ',' ? 2 : 1;
