@@ -74,7 +74,7 @@ internal static class AutostartCommand
             if (started++ != 0) Thread.Sleep(delay);
             foreach (XlError error in entry.Errors) StandardError.Error(error.ToString());
             // One that cannot be started does not keep the others from it.
-            if (entry.Config is null || DomainProcess.Start(entry.Config, isPaused: false, out _) is not { } id) failed++;
+            if (entry.Config is null || DomainProcess.Start(entry.Config, isPaused: false, isQuiet: true, out _) is not { } id) failed++;
             else StandardError.Note($"'{entry.Name}' is started, with id {id}");
         }
 

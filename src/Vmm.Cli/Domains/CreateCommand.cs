@@ -63,7 +63,7 @@ internal static class CreateCommand
 
     private static int Start(DomainConfig config, Wishes wishes)
     {
-        if (DomainProcess.Start(config, wishes.Paused, out int exitCode) is not { } id) return exitCode;
+        if (DomainProcess.Start(config, wishes.Paused, wishes.Quiet, out int exitCode) is not { } id) return exitCode;
         if (!wishes.Quiet) StandardError.Note($"domain '{config.Name}' is there, with id {id}");
         return wishes.Console ? ConsoleClient.Run(DomainVerb.Find(id.ToString(CultureInfo.InvariantCulture)), port: 0, ConsoleClient.CtrlBracket) : exitCode;
     }
@@ -71,7 +71,7 @@ internal static class CreateCommand
     private static int RunInForeground(DomainConfig config, Wishes wishes)
     {
         Thread? client = null;
-        int code = DomainProcess.Run(config, wishes.Paused, inBackground: false, folder =>
+        int code = DomainProcess.Run(config, wishes.Paused, wishes.Quiet, inBackground: false, folder =>
         {
             if (!wishes.Quiet) StandardError.Note($"domain '{DomainVerb.NameOf(folder)}' is there, with id {folder.Id}");
             if (!wishes.Console) return;

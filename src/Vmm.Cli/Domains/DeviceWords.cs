@@ -24,11 +24,26 @@ internal static class DeviceWords
     /// <summary>A network device.</summary>
     public static string Of(NetConfig net)
     {
-        StringBuilder words = new(net.Link is TapLinkConfig ? "tap" : "user");
-        if (net.Link is TapLinkConfig tap)
+        StringBuilder words = new();
+        switch (net.Link)
         {
-            if (tap.InterfaceName is { } name) Add(words, "ifname", name);
-            if (tap.Bridge is { } bridge) Add(words, "bridge", bridge);
+            case TapLinkConfig tap:
+                words.Append("tap");
+                AddGiven(words, "ifname", tap.InterfaceName);
+                AddGiven(words, "bridge", tap.Bridge);
+                break;
+            case VifLinkConfig vif:
+                words.Append("vif");
+                Add(words, "devid", vif.DeviceId.ToString(CultureInfo.InvariantCulture));
+                AddGiven(words, "bridge", vif.Bridge);
+                AddGiven(words, "ip", vif.Addresses.IsEmpty ? null : string.Join(' ', vif.Addresses));
+                AddGiven(words, "script", vif.Script);
+                AddGiven(words, "gatewaydev", vif.GatewayDevice);
+                AddGiven(words, "vifname", vif.InterfaceName);
+                break;
+            default:
+                words.Append("user");
+                break;
         }
 
         Add(words, "id", net.Id);
@@ -41,6 +56,11 @@ internal static class DeviceWords
         }
 
         return words.ToString();
+    }
+
+    private static void AddGiven(StringBuilder words, string key, string? value)
+    {
+        if (value is not null) Add(words, key, value);
     }
 
     // Two commas stand for one.

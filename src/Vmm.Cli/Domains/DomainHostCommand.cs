@@ -7,13 +7,14 @@ namespace Vmm.Cli.Domains;
 /// <summary><c>vmm domain-host</c>: the process of a domain, started by <c>vmm create</c>. It is not in the help.</summary>
 internal static class DomainHostCommand
 {
-    public const string Name = "domain-host", PausedOption = "--paused";
+    public const string Name = "domain-host", PausedOption = "--paused", QuietOption = "--quiet";
 
     public static Command Create()
     {
         Option<bool> paused = new(PausedOption) { Description = "The guest waits." };
+        Option<bool> quiet = new(QuietOption) { Description = "Only errors are said before the domain is up." };
         Command command = DomainVerb.New(Name, "Be the domain whose configuration is on standard input, as JSON.",
-            result => DomainProcess.Run(ReadConfig(), result.GetValue(paused), inBackground: true), paused);
+            result => DomainProcess.Run(ReadConfig(), result.GetValue(paused), result.GetValue(quiet), inBackground: true), paused, quiet);
         command.Hidden = true;
         return command;
     }

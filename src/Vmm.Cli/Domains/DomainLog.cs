@@ -6,21 +6,30 @@ using Vmm.Host.Serial;
 namespace Vmm.Cli.Domains;
 
 /// <summary>
-/// What a domain's process says: first to whoever starts it, then with the time to a file that is bounded. Thread-safe.
+/// What a domain's process says: with the time to a file that is bounded, and until that is open to whoever starts it, too. Thread-safe.
 /// </summary>
-internal sealed class DomainLog : IDisposable
+/// <param name="isQuiet">Who starts it wants to hear nothing.</param>
+internal sealed class DomainLog(bool isQuiet) : IDisposable
 {
+    private const int MostEarlyLines = 100;
+
     /// <summary>When the file would grow beyond, it is renamed to "….1" and begun anew.</summary>
     public const long MostBytes = 1 << 20;
 
     private readonly Lock _gate = new();
+    private readonly List<string> _early = [];
     private RotatingFile? _file;
 
     /// <summary>From now on lines go to a file.</summary>
     /// <exception cref="LinuxException">It cannot be opened.</exception>
     public void Open(string path)
     {
-        lock (_gate) _file ??= new RotatingFile(path, MostBytes);
+        lock (_gate)
+        {
+            _file ??= new RotatingFile(path, MostBytes);
+            foreach (string text in _early) Append(_file, text);
+            _early.Clear();
+        }
     }
 
     /// <summary>Takes a line, or several.</summary>
@@ -28,8 +37,14 @@ internal sealed class DomainLog : IDisposable
     {
         lock (_gate)
         {
-            if (_file is null) StandardError.Note(text);
-            else Append(_file, text);
+            if (_file is not null)
+            {
+                Append(_file, text);
+                return;
+            }
+
+            if (!isQuiet) StandardError.Note(text);
+            if (_early.Count < MostEarlyLines) _early.Add(text);
         }
     }
 

@@ -19,11 +19,14 @@ internal static class DomainProcess
 
     /// <summary>Starts a domain in the background and waits until it is up.</summary>
     /// <returns>The domain's id; null when it could not be started, which it has said.</returns>
-    public static int? Start(DomainConfig config, bool isPaused, out int exitCode)
+    public static int? Start(DomainConfig config, bool isPaused, bool isQuiet, out int exitCode)
     {
         List<string> arguments = ["vmm", DomainHostCommand.Name];
         if (isPaused) arguments.Add(DomainHostCommand.PausedOption);
-        using DetachedProcess process = DetachedProcess.Start(Self, arguments, Encoding.UTF8.GetBytes(config.ToJson().GetRawText()));
+        if (isQuiet) arguments.Add(DomainHostCommand.QuietOption);
+        // By its path, so that the process has its name; by the link where the file was replaced since.
+        string program = Environment.ProcessPath is { } path && File.Exists(path) ? path : Self;
+        using DetachedProcess process = DetachedProcess.Start(program, arguments, Encoding.UTF8.GetBytes(config.ToJson().GetRawText()));
         if (TryReadId(process.Output, out int id))
         {
             exitCode = (int)ExitCode.Ok;
@@ -38,12 +41,13 @@ internal static class DomainProcess
     /// <summary>Is the domain, until it ends.</summary>
     /// <param name="config">The domain.</param>
     /// <param name="isPaused">The guest waits for <c>unpause</c>.</param>
+    /// <param name="isQuiet">Only errors are said before it is up.</param>
     /// <param name="inBackground">Another process waits to hear that it is up; the terminal is that one's.</param>
     /// <param name="isUp">Called with the folder when it is up, in the foreground.</param>
     /// <returns>The exit code.</returns>
-    public static int Run(DomainConfig config, bool isPaused, bool inBackground, Action<DomainFolder>? isUp = null)
+    public static int Run(DomainConfig config, bool isPaused, bool isQuiet, bool inBackground, Action<DomainFolder>? isUp = null)
     {
-        using DomainLog log = new();
+        using DomainLog log = new(isQuiet);
         using DomainHost host = new(config, DomainVerb.Registry(), log.Write, new DomainHostOptions { IsPaused = isPaused, Spawn = Spawn });
         using Signals signals = new(host.Destroy);
         if (inBackground)
@@ -61,7 +65,7 @@ internal static class DomainProcess
     // on_…=rename-restart: another domain in the place of this one.
     private static void Spawn(DomainConfig config)
     {
-        if (Start(config, isPaused: false, out int exitCode) is null) throw new InvalidOperationException($"its process ended with exit code {exitCode}");
+        if (Start(config, isPaused: false, isQuiet: true, out int exitCode) is null) throw new InvalidOperationException($"its process ended with exit code {exitCode}");
     }
 
     private static bool TryReadId(LinuxFile output, out int id)

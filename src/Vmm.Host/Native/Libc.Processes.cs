@@ -33,6 +33,10 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_adddup2")]
     public static partial int PosixSpawnActionsAddDup2(PosixSpawnActions* actions, int from, int to);
 
+    /// <summary>glibc 2.34 and later.</summary>
+    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_addclosefrom_np")]
+    public static partial int PosixSpawnActionsAddCloseFrom(PosixSpawnActions* actions, int first);
+
     [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_destroy")]
     public static partial int PosixSpawnActionsDestroy(PosixSpawnActions* actions);
 

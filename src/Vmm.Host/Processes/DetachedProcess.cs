@@ -6,11 +6,11 @@ namespace Vmm.Host.Processes;
 
 /// <summary>
 /// A process in a session of its own, which outlives the one that starts it and its terminal. It shares standard error with this process
-/// until it takes another; standard input is a text, standard output a pipe to here.
+/// until it takes another; standard input is a text, standard output a pipe to here. No other descriptor is handed down.
 /// </summary>
 public sealed unsafe class DetachedProcess : IDisposable
 {
-    private const int SignalMask = 0x7f, ExitShift = 8, SignalExit = 128;
+    private const int SignalMask = 0x7f, ExitShift = 8, SignalExit = 128, FirstOfOthers = 3;
 
     private DetachedProcess(int id, LinuxFile output) => (Id, Output) = (id, output);
 
@@ -84,6 +84,8 @@ public sealed unsafe class DetachedProcess : IDisposable
             int error = Libc.PosixSpawnAttributesSetFlags(&attributes, Libc.POSIX_SPAWN_SETSID);
             if (error == 0) error = Libc.PosixSpawnActionsAddDup2(&actions, stdin, 0);
             if (error == 0) error = Libc.PosixSpawnActionsAddDup2(&actions, stdout, 1);
+            // What a shell had open, a lock perhaps, is not to live as long as this process.
+            if (error == 0) error = Libc.PosixSpawnActionsAddCloseFrom(&actions, FirstOfOthers);
             if (error == 0) error = Libc.PosixSpawn(&id, program, &actions, &attributes, argv.Pointer, environment.Pointer);
             return error == 0 ? id : throw new LinuxException($"starting {program}", error);
         }

@@ -63,14 +63,15 @@ public sealed record NetConfig : DeviceConfig
         SendKeys.Check(path, send, errors);
     }
 
-    /// <summary>Reads "user,hostfwd=…", "tap,ifname=…" and so on.</summary>
+    /// <summary>Reads "user,hostfwd=…", "tap,ifname=…" and so on; "vif,bridge=…" is for domains.</summary>
     public static NetConfig Parse(int index, string text, List<ConfigError> errors)
     {
         OptionText keys = new($"net[{index}]", text, errors);
-        NetLinkConfig link = keys.TakeKind("user", "tap", "stream") switch
+        NetLinkConfig link = keys.TakeKind("user", "tap", "stream", "vif") switch
         {
             "stream" => StreamLinkConfig.Take(keys),
             "user" => UserLinkConfig.Take(keys),
+            "vif" => VifLinkConfig.Take(keys),
             _ => TapLinkConfig.Take(keys),
         };
         int queues = link is TapLinkConfig { Descriptors: { IsEmpty: false } descriptors } ? descriptors.Length : 1;

@@ -61,6 +61,17 @@ public sealed record VifLinkConfig : NetLinkConfig
         foreach (string address in Addresses.Where(a => !IsAddress(a))) errors.Add(new($"{path}.ip", $"'{address}' is no IP address; 10.0.0.5 or 10.0.0.0/29 would be"));
     }
 
+    /// <summary>Takes "devid", "bridge", "ip" (several separated by blanks), "script", "gatewaydev" and "vifname".</summary>
+    internal static VifLinkConfig Take(OptionText keys) => new()
+    {
+        DeviceId = keys.TakeNumber("devid", 0, 0, MostDeviceId),
+        Bridge = keys.Take("bridge"),
+        Addresses = [.. (keys.Take("ip") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries)],
+        Script = keys.Take("script"),
+        GatewayDevice = keys.Take("gatewaydev"),
+        InterfaceName = keys.Take("vifname"),
+    };
+
     private static void CheckName(string path, string? name, int most, List<ConfigError> errors)
     {
         // Such names go into rules for nft and iptables.

@@ -179,6 +179,9 @@ public sealed class DomainVerbTests : IDisposable
         Assert.Equal(BadArguments, _room.Run("block-attach", "a", "/x,raw,zzz").Code);
         Assert.Equal(BadArguments, _room.Run("block-detach", "a", "xvdz").Code);
         Assert.Matches("^0   0  00:16:3e:00:00:11 0      4     -1        -1/-1 ", _room.Run("network-list", "a").Good().Lines[1]);
+        Assert.Contains("nobr0", _room.Run("network-attach", "a", "bridge=nobr0", "mtu=1400").Errors, StringComparison.Ordinal);
+        Assert.Equal(BadArguments, _room.Run("network-attach", "a", "birdge=br0").Code);
+        Assert.Equal(BadArguments, _room.Run("network-detach", "a", "9").Code);
         Assert.Contains("there are no CD drives yet", _room.Run("cd-insert", "a", "hdc", "/x.iso").Errors, StringComparison.Ordinal);
     }
 
