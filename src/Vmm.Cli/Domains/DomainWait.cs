@@ -12,6 +12,8 @@ internal static class DomainWait
     public static void ForEnd(DomainFolder folder, TimeSpan patience)
     {
         if (!For(() => !folder.IsAlive, patience)) throw new DomainRefusedException(ExitCode.Failed, $"domain '{DomainVerb.NameOf(folder)}' has not ended within {patience.TotalSeconds:0} s");
+        // Waits for who removes its folder just now, and does it where the process could not.
+        DomainVerb.Registry().List();
     }
 
     /// <summary>Looks again and again.</summary>

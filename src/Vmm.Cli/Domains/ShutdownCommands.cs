@@ -53,7 +53,9 @@ internal static class ShutdownCommands
 
         if (patience is not { } time || waiting.Count == 0) return (int)code;
         StandardError.Note($"waiting for {waiting.Count} {(waiting.Count == 1 ? "domain" : "domains")}");
-        if (DomainWait.For(() => waiting.RemoveAll(HasEnded) >= 0 && waiting.Count == 0, time)) return (int)code;
+        bool isDone = DomainWait.For(() => waiting.RemoveAll(HasEnded) >= 0 && waiting.Count == 0, time);
+        DomainVerb.Registry().List();
+        if (isDone) return (int)code;
         foreach (DomainFolder folder in waiting)
         {
             StandardError.Note($"domain '{DomainVerb.NameOf(folder)}' has not shut down within {time.TotalSeconds:0} s{(destroysRest ? " and is destroyed" : "")}");
