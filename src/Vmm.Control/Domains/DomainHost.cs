@@ -87,8 +87,10 @@ public sealed partial class DomainHost : IDisposable
     /// <summary>Runs the guest through all its lives, until the domain is to go.</summary>
     public MachineOutcome Run()
     {
-        bool isPaused = _startsPaused;
-        Write(record => record with { State = isPaused ? DomainState.Paused : DomainState.Running });
+        DomainState begins = _startsPaused ? DomainState.Paused : DomainState.Running;
+        // A client may have been faster.
+        Write(record => record.State == DomainState.Starting ? record with { State = begins } : record);
+        bool isPaused = _record.State == DomainState.Paused;
         Events.Raise(isPaused ? DomainEventKind.Paused : DomainEventKind.Running, isPaused ? "the guest waits to be started" : "the guest starts");
         MachineOutcome outcome;
         try
