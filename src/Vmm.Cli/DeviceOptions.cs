@@ -12,7 +12,7 @@ internal sealed class DeviceOptions
         HelpName = "path=FILE,format=FORMAT",
         Description = "A virtio disk: format=raw, qcow2, vpc or vmdk; readonly=on, snapshot=on (writes are thrown away at the end), backing=on (let the image name "
             + "another one below it), cache=writeback|writethrough|none|unsafe, discard=unmap|ignore, aio=auto|io_uring|threads, serial=TEXT, queues=N, "
-            + "queue-size=N, bps=SIZE, bps-burst=SIZE, iops=N, iops-burst=N (limits a second), id=NAME. Two commas stand for one in a value.",
+            + "queue-size=N, bps=SIZE, bps-burst=SIZE, iops=N, iops-burst=N (limits a second), process=on (see --device-model), id=NAME. Two commas stand for one in a value.",
     };
 
     private readonly Option<string[]> _net = new("--net")
@@ -21,7 +21,7 @@ internal sealed class DeviceOptions
         Description = "A virtio network device. user[,net=10.0.2.0/24][,host=IP][,dns=IP][,dhcpstart=IP][,hostname=NAME][,domain=NAME][,restrict=on][,loopback=off]"
             + "[,hostfwd=tcp|udp:[IP]:PORT-[IP]:PORT]…: needs no privilege; tap,ifname=NAME (made when it is not there), bridge=NAME or tap,fd=N[:M…]; "
             + "stream,path=SOCKET[,server=on]: another guest. Each with mac=…, mtu=N, queues=N, queue-size=N, offload=off, pcap=FILE, "
-            + "bps=RATE, pps=RATE (bytes and packets per second; rx-bps and so on for one direction, bps-burst and so on for bursts), id=NAME.",
+            + "bps=RATE, pps=RATE (bytes and packets per second; rx-bps and so on for one direction, bps-burst and so on for bursts), process=on (see --device-model), id=NAME.",
     };
 
     private readonly Option<string[]> _rng = new("--rng")
@@ -60,6 +60,13 @@ internal sealed class DeviceOptions
             + "thrown away at the end), id=NAME.",
     };
 
+    private readonly Option<string[]> _vhostUser = new("--vhost-user")
+    {
+        HelpName = "socket=PATH,type=KIND",
+        Description = "A device that another process serves by the vhost-user protocol, such as 'vmm device-model', virtiofsd or qemu-storage-daemon: type=blk, net or "
+            + "fs (with tag=NAME: 'mount -t virtiofs NAME /mnt' in the guest); queues=N, queue-size=N, mac=… (net), id=NAME.",
+    };
+
     private readonly Option<string[]> _console = new("--console")
     {
         HelpName = "WHERE[,name=NAME]",
@@ -68,7 +75,7 @@ internal sealed class DeviceOptions
     };
 
     /// <summary>All of them, in the order of the help.</summary>
-    public IEnumerable<Option> All => [_disk, _net, _rng, _vsock, _balloon, _share, _pmem, _console];
+    public IEnumerable<Option> All => [_disk, _net, _rng, _vsock, _balloon, _share, _pmem, _vhostUser, _console];
 
     /// <summary>The configuration with the devices that the options name.</summary>
     public MachineConfig AddTo(MachineConfig config, ParseResult result, List<ConfigError> errors) => config with
@@ -80,6 +87,7 @@ internal sealed class DeviceOptions
         Vsocks = Parse(_vsock, result, errors, VsockConfig.Parse),
         Shares = Parse(_share, result, errors, ShareConfig.Parse),
         Pmems = Parse(_pmem, result, errors, PmemConfig.Parse),
+        VhostUsers = Parse(_vhostUser, result, errors, VhostUserConfig.Parse),
         Console = ReadConsole(result, errors),
     };
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Runtime.InteropServices;
 using Vmm.Host;
 using Vmm.Machine;
 using Vmm.Machine.Config;
@@ -21,20 +20,14 @@ internal static class RunCommand
               prints the configuration as JSON and starts nothing
           vmm run --kernel vmlinux --initrd debian.initrd.img --append "console=ttyS0 root=/dev/vda rw" \
                   --disk path=debian.qcow2,format=qcow2 --net user,hostfwd=tcp:127.0.0.1:2222-:22
-              a system on a disk, on a network that needs no privilege
+              a system on a disk, on a network that needs no privilege; with --device-model on, a process of its own serves both
+          vmm run --kernel vmlinuz --initrd initrd.img --vhost-user socket=/run/virtiofsd.sock,type=fs,tag=work
+              a directory that virtiofsd shares: mount -t virtiofs work /mnt
 
         Every virtio device but the console takes transport=pci (the default) or transport=mmio.
 
 
         """;
-
-    private static readonly (PosixSignal Signal, int Number, string Name)[] EndingSignals =
-    [
-        (PosixSignal.SIGHUP, 1, "SIGHUP"),
-        (PosixSignal.SIGINT, 2, "SIGINT"),
-        (PosixSignal.SIGQUIT, 3, "SIGQUIT"),
-        (PosixSignal.SIGTERM, 15, "SIGTERM"),
-    ];
 
     public static Command Create()
     {
@@ -82,27 +75,5 @@ internal static class RunCommand
         if (outcome.End is MachineEnd.PowerOff or MachineEnd.Reset or MachineEnd.Stopped) StandardError.Note(outcome.Reason);
         else StandardError.Error(outcome.Reason);
         return outcome.End == MachineEnd.Stopped && signal != 0 ? (int)ExitCode.Signal + signal : (int)code;
-    }
-
-    private sealed class SignalHandlers : IDisposable
-    {
-        private readonly List<PosixSignalRegistration> _registrations = [];
-
-        public SignalHandlers(Action<int, string> handle)
-        {
-            foreach ((PosixSignal signal, int number, string name) in EndingSignals)
-            {
-                _registrations.Add(PosixSignalRegistration.Create(signal, context =>
-                {
-                    context.Cancel = true;
-                    handle(number, name);
-                }));
-            }
-        }
-
-        public void Dispose()
-        {
-            foreach (PosixSignalRegistration registration in _registrations) registration.Dispose();
-        }
     }
 }

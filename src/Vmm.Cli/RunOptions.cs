@@ -62,10 +62,17 @@ internal sealed class RunOptions
         Description = "What follows when the guest resets the machine. [default: restart]",
     };
 
+    private readonly Option<string?> _deviceModel = new("--device-model")
+    {
+        HelpName = "on|off",
+        Description = "Whether a process of its own ('vmm device-model') serves the disks and network devices, but those that say process=off. It owns images and TAP "
+            + "devices; when it dies, it is started again and the guest goes on. [default: off]",
+    };
+
     private readonly DeviceOptions _devices = new();
 
     /// <summary>All of them, in the order of the help.</summary>
-    public IEnumerable<Option> All => [_kernel, _initrd, _append, _memory, _vcpus, _accel, _cpu, _serial, _debugConsole, .. _devices.All, _name, _protocol, _noUnpack, _onReboot];
+    public IEnumerable<Option> All => [_kernel, _initrd, _append, _memory, _vcpus, _accel, _cpu, _serial, _debugConsole, .. _devices.All, _deviceModel, _name, _protocol, _noUnpack, _onReboot];
 
     /// <summary>The configuration, or null and every mistake.</summary>
     public MachineConfig? Read(ParseResult result, out IReadOnlyList<ConfigError> errors)
@@ -81,6 +88,7 @@ internal sealed class RunOptions
             Serial = ReadSerial(result.GetValue(_serial), found),
             DebugConsole = ReadDebugConsole(result.GetValue(_debugConsole), found),
             OnReboot = ReadChoice("on-reboot", result.GetValue(_onReboot), found, ("restart", RebootPolicy.Restart), ("exit", RebootPolicy.Exit)),
+            DeviceModel = ReadChoice("device-model", result.GetValue(_deviceModel), found, ("off", false), ("on", true)),
             Boot = new BootConfig
             {
                 Kernel = result.GetValue(_kernel) ?? "",

@@ -40,6 +40,7 @@ internal static class Verbs
         new("dump-core", LifeCommands.DumpCore, IsOfXl: true),
         new("clone", CloneCommand.Create),
         new("autostart", AutostartCommand.Create),
+        new("device-model", DeviceModelCommand.Create),
         new("domain-host", DomainHostCommand.Create),
         new("doctor", DoctorCommand.Create),
         new("network", NetworkCommand.Create),

@@ -106,6 +106,16 @@ public sealed unsafe class SharedMapping : IDisposable
         Unsafe.WriteUnaligned(at, value);
     }
 
+    /// <summary>Copies bytes out.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not all of them lie within.</exception>
+    // SAFETY: At checked the range.
+    public void Read(ulong offset, Span<byte> to) => new ReadOnlySpan<byte>(At(offset, (uint)to.Length), to.Length).CopyTo(to);
+
+    /// <summary>Copies bytes in.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not all of them lie within.</exception>
+    // SAFETY: At checked the range.
+    public void Write(ulong offset, ReadOnlySpan<byte> from) => from.CopyTo(new Span<byte>(At(offset, (uint)from.Length), from.Length));
+
     /// <summary>Sets bits of a byte that others change at the same time.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It does not lie within.</exception>
     // SAFETY: as in Read.

@@ -45,12 +45,27 @@ public sealed unsafe class UnixChannel : IDisposable
     /// <exception cref="LinuxException">Nobody listens there.</exception>
     public static UnixChannel Connect(string path) => new(UnixListener.Connect(path));
 
-    /// <summary>Gives the socket to somebody else; this object is without effect from now on.</summary>
-    public LinuxFile Release()
+    /// <summary>Connects to a listening socket.</summary>
+    /// <returns>Null when nobody listens there now.</returns>
+    /// <exception cref="LinuxException">The path can never be one of a socket, or may not be used.</exception>
+    public static UnixChannel? TryConnect(string path)
     {
-        LinuxFile other = _file.Duplicate();
-        _file.Dispose();
-        return other;
+        try
+        {
+            return Connect(path);
+        }
+        catch (LinuxException e) when (e.Error is Errno.ENOENT or Errno.ECONNREFUSED or Errno.EAGAIN)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Takes over a connected socket that was handed down.</summary>
+    /// <exception cref="LinuxException">It is no open descriptor.</exception>
+    public static UnixChannel OfDescriptor(int fd)
+    {
+        if (Libc.Fcntl(fd, Libc.F_SETFD, Libc.FD_CLOEXEC) < 0) throw LinuxException.FromLastError($"using descriptor {fd}");
+        return new UnixChannel(new LinuxFile(fd));
     }
 
     /// <summary>Sends all bytes; the descriptors go with the first of them and stay the caller's, too.</summary>

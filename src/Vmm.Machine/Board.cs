@@ -2,6 +2,7 @@ using Vmm.Core.Backends;
 using Vmm.Core.Bus;
 using Vmm.Core.Hypervisor;
 using Vmm.Core.Memory;
+using Vmm.Core.Time;
 using Vmm.Devices.Chipset;
 using Vmm.Host;
 using Vmm.Machine.Build;
@@ -13,7 +14,7 @@ namespace Vmm.Machine;
 /// One life of a machine, from power-on to its end or reset: memory contents, buses, devices, vCPUs. A reset throws the board away
 /// and builds another, so that nothing of the old life is left.
 /// </summary>
-internal sealed class Board : IMachineControl, IDisposable
+internal sealed class Board : IDeviceRoom, IMachineControl, IDisposable
 {
     private readonly object _gate = new();
     private readonly List<IDisposable> _owned = [];
@@ -33,6 +34,8 @@ internal sealed class Board : IMachineControl, IDisposable
 
     /// <summary>The machine's time; stands at 0 until the guest runs.</summary>
     public HostClock Clock { get; }
+
+    IClock IDeviceRoom.Clock => Clock;
 
     /// <summary>Where host descriptors are served.</summary>
     public EpollLoop Loop { get; }

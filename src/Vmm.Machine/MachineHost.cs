@@ -17,6 +17,12 @@ public sealed record MachineHost(EpollLoop Loop, Action<string> Note, Action Lea
     /// <summary>Serial ports and consoles can be listened to and typed on by <see cref="GuestMachine.Consoles"/>, beside their host ends.</summary>
     public bool TapsConsoles { get; init; }
 
+    /// <summary>This process may be killed while the guest goes on: what its devices have told the guest must be kept without them.</summary>
+    public bool MayBeKilled { get; init; }
+
+    /// <summary>The path of vmm, which the processes of devices are; null for what runs now.</summary>
+    public string? Executable { get; init; }
+
     /// <summary>Told of devices that fail. Any thread; must not block.</summary>
     public Action<DeviceTrouble>? Trouble { get; init; }
 

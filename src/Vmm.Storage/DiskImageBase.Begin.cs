@@ -69,6 +69,17 @@ public abstract partial class DiskImageBase
     /// <summary>Whether a request that is carried out by the blocking calls waits for its turn among the changes.</summary>
     protected virtual bool TakesTurns(BlockRequest request) => request.Operation != BlockOperation.Read;
 
+    /// <summary>
+    /// Whether what has ended must be found by whoever opens the image next, although this process was killed: <see cref="SettleTables"/> then
+    /// comes between a change and its end. Otherwise what a kill leaves is what was flushed. Before any request.
+    /// </summary>
+    public bool SurvivesKill { get; set; }
+
+    /// <summary>Brings the tables into the file, in an order that a crash can cut anywhere, without waiting for the storage at the end.</summary>
+    private protected virtual void SettleTables()
+    {
+    }
+
     /// <summary>What can be done when those who waited for a flush wait no longer.</summary>
     protected virtual void AfterFlush()
     {
@@ -121,7 +132,8 @@ public abstract partial class DiskImageBase
 
     private void BeginLater(BlockRequest request)
     {
-        if (!TakesTurns(request))
+        // Changes that must survive end in groups, with their tables.
+        if (SurvivesKill ? request.Operation == BlockOperation.Read : !TakesTurns(request))
         {
             _engine!.Post(_runRead!, request);
             return;
@@ -141,6 +153,12 @@ public abstract partial class DiskImageBase
 
     private void RunChanges(object? nothing)
     {
+        if (SurvivesKill)
+        {
+            RunChangesInGroups();
+            return;
+        }
+
         while (true)
         {
             BlockRequest? request;
@@ -151,6 +169,45 @@ public abstract partial class DiskImageBase
             }
 
             RunOne(request);
+        }
+    }
+
+    // The tables go out once for all that wait for their turn together.
+    private void RunChangesInGroups()
+    {
+        const int Most = 64;
+        List<(BlockRequest Request, BlockResult Result)> done = new(Most);
+        while (true)
+        {
+            BlockRequest? request;
+            lock (_turns)
+            {
+                bool isAny = _changes.TryDequeue(out request);
+                if (!isAny && done.Count == 0)
+                {
+                    _isChanging = false;
+                    return;
+                }
+            }
+
+            if (request is not null) done.Add((request, ((IBlockBackend)this).Execute(request)));
+            if (request is not null && done.Count < Most) continue;
+            BlockResult tables = TrySettleTables();
+            foreach ((BlockRequest ended, BlockResult result) in done) End(ended, result == BlockResult.Ok ? tables : result);
+            done.Clear();
+        }
+    }
+
+    private BlockResult TrySettleTables()
+    {
+        try
+        {
+            SettleTables();
+            return BlockResult.Ok;
+        }
+        catch (ImageException e)
+        {
+            return Failed(e);
         }
     }
 

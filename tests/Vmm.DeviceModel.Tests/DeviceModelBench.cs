@@ -20,16 +20,19 @@ internal sealed class DeviceModelBench : IDisposable
     private readonly MappedMemory _ram = new(VirtioBench.MemoryBytes);
     private readonly EpollLoop _front, _back;
     private readonly Func<ThreadWorkers, IVirtioDevice> _make;
+    private readonly Func<IVirtioDevice, IServedState>? _state;
     private readonly List<IDisposable> _dead = [];
     private readonly Lock _gate = new();
     private VhostUserServer? _server;
     private IVirtioDevice? _device;
     private bool _isDown;
 
-    public DeviceModelBench(int queues = 2, Func<ThreadWorkers, IVirtioDevice>? make = null, VhostUserKind kind = VhostUserKind.Block)
+    public DeviceModelBench(int queues = 2, Func<ThreadWorkers, IVirtioDevice>? make = null, VhostUserKind kind = VhostUserKind.Block,
+        Func<IVirtioDevice, IServedState>? state = null)
     {
         _front = new EpollLoop("front", Notes.Enqueue);
         _back = new EpollLoop("back", Notes.Enqueue);
+        _state = state;
         _make = make ?? (workers => new VirtioBlock(Disk, new VirtioBlockOptions { Serial = "remote", QueueCount = queues, QueueSize = 64 }, workers));
         Memory = new GuestMemory(_ram.RamRegions());
         FrontEnd = new VhostUserFrontEnd(Connect, new VhostUserOptions { Kind = kind, MostDefaultQueues = queues, QueueSize = 64 }, _front, TimeSpan.FromSeconds(5), Notes.Enqueue);
@@ -111,7 +114,7 @@ internal sealed class DeviceModelBench : IDisposable
             if (_isDown) return null;
             (UnixChannel ours, UnixChannel theirs) = UnixChannel.Pair();
             _device = _make(new ThreadWorkers());
-            _server = new VhostUserServer(_device, theirs, _back, Notes.Enqueue);
+            _server = new VhostUserServer(_device, theirs, _back, Notes.Enqueue, state: _state?.Invoke(_device));
             return ours;
         }
     }

@@ -1,5 +1,6 @@
 using Vmm.Core.Backends;
 using Vmm.DeviceModel.VhostUser.Client;
+using Vmm.DeviceModel.VhostUser.Server;
 using Vmm.Devices.Virtio.Net;
 using Vmm.TestKit;
 using static Vmm.DeviceModel.Tests.DeviceModelBench;
@@ -151,5 +152,38 @@ public sealed class FrontAndBackEndTests
         Request(rings[1], [new byte[12], Enumerable.Repeat((byte)9, 60).ToArray()], []);
         Assert.Equal(72, net.Sent.Single().Bytes.Length);
         Assert.Equal(0, Request(rings[2], [[0, 0], [1]], [1]).Written[0]);
+    }
+
+    [Fact]
+    public void Net_WhatTheDriverHasChosen_SurvivesTheBackEndsDeath()
+    {
+        List<VirtioNet> made = [];
+        using DeviceModelBench bench = new(1, workers =>
+        {
+            made.Add(new VirtioNet(new FakeNet(), new VirtioNetOptions { Mac = new MacAddress(0x525400123456), QueueSize = 64 }, workers));
+            return made[^1];
+        }, VhostUserKind.Net, device => new ChosenAddress((VirtioNet)device));
+        VirtioDriver.Ring commands = bench.Start()[2];
+        // VIRTIO_NET_CTRL_MAC_ADDR_SET, three times: each is kept beside the one before.
+        for (byte last = 1; last <= 3; last++) Assert.Equal(0, Request(commands, [[1, 1], [0x52, 0x54, 0, 0, 0, last]], [1]).Written[0]);
+        for (int death = 1; death <= 3; death++)
+        {
+            bench.Kill();
+            WaitFor(() => made.Count == death + 1 && made[^1].Save() is { HasDriver: true }, "no successor");
+            Assert.Equal(0x525400000003ul, made[^1].Save().Mac);
+        }
+    }
+
+    private sealed class ChosenAddress(VirtioNet net) : IServedState
+    {
+        public event Action? Changed
+        {
+            add => net.StateChanged += value;
+            remove => net.StateChanged -= value;
+        }
+
+        public byte[] Save() => BitConverter.GetBytes(net.Save().Mac);
+
+        public void Restore(byte[] state) => net.Restore(new VirtioNetState { HasDriver = true, Mac = BitConverter.ToUInt64(state) });
     }
 }

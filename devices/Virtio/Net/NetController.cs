@@ -47,6 +47,7 @@ internal sealed class NetController
             }
 
             bool isDone = Obey(life, command[0], command[1], chain);
+            if (isDone) _net.NoteCommand();
             chain.TryWrite(0, [isDone ? VIRTIO_NET_OK : VIRTIO_NET_ERR]);
             queue.Push(chain, 1);
         }

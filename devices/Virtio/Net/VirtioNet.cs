@@ -62,6 +62,9 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, IStateful<VirtioNet
         backend.LinkChanged += ConfigChanged;
     }
 
+    /// <summary>The driver has chosen something, and has not been told yet that it is done. Raised on the control queue's worker, without locks.</summary>
+    public event Action? StateChanged;
+
     /// <inheritdoc/>
     public string Name => "virtio-net";
 
@@ -311,6 +314,9 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, IStateful<VirtioNet
             return true;
         }
     }
+
+    /// <summary>A command was obeyed.</summary>
+    internal void NoteCommand() => StateChanged?.Invoke();
 
     /// <summary>The driver has announced itself.</summary>
     internal bool EndAnnounce()

@@ -11,4 +11,8 @@ public sealed partial class ConfigJson : JsonSerializerContext
 {
     /// <summary>The configuration as indented JSON.</summary>
     public static string Format(MachineConfig config) => JsonSerializer.Serialize(config, Default.MachineConfig);
+
+    /// <summary>A configuration from JSON.</summary>
+    /// <exception cref="JsonException">It is none.</exception>
+    public static MachineConfig Parse(ReadOnlySpan<byte> json) => JsonSerializer.Deserialize(json, Default.MachineConfig) ?? throw new JsonException("a machine is not null");
 }

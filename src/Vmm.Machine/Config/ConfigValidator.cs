@@ -51,6 +51,14 @@ public static class ConfigValidator
         return errors;
     }
 
+    /// <summary>Every mistake of some devices of a machine.</summary>
+    public static IReadOnlyList<ConfigError> ValidateDevices(IEnumerable<DeviceConfig> devices)
+    {
+        List<ConfigError> errors = [];
+        CheckDevices(devices, errors);
+        return errors;
+    }
+
     private static void CheckTags(ImmutableArray<ShareConfig> shares, List<ConfigError> errors)
     {
         for (int i = 0; i < shares.Length; i++)

@@ -11,6 +11,7 @@ public static class DeviceKinds
         ["balloon"] = BalloonConfig.Parse,
         ["vsock"] = VsockConfig.Parse,
         ["share"] = ShareConfig.Parse,
+        ["vhost-user"] = VhostUserConfig.Parse,
         ["console"] = (index, text, errors) => new ConsoleConfig { Id = $"console{index}", Ports = [ConsolePortConfig.Parse(index, text, errors)] },
     };
 

@@ -44,6 +44,9 @@ public sealed record DiskConfig : DeviceConfig
     /// <summary>Entries of each queue.</summary>
     public int QueueSize { get; init; } = 256;
 
+    /// <summary>It is served by a process of its own; null for what the machine says.</summary>
+    public bool? Process { get; init; }
+
     /// <summary>How fast the guest may use it.</summary>
     public RateLimits Limits { get; init; }
 
@@ -59,6 +62,7 @@ public sealed record DiskConfig : DeviceConfig
             errors.Add(new($"{path}.queue-size", $"{QueueSize} is not a power of two from {LeastQueueSize} to {MostQueueSize}"));
         if (Serial.Length > SerialMaxLength || !Ascii.IsValid(Serial)) errors.Add(new($"{path}.serial", $"'{Serial}' is more than {SerialMaxLength} ASCII characters"));
         if (Snapshot && ReadOnly) errors.Add(new($"{path}.snapshot", "a disk that takes no writes needs no layer for them"));
+        if (Snapshot && Process == true) errors.Add(new($"{path}.process", "the layer of snapshot=on is gone with the process that has it, and the guest would go on"));
         RateLimitKeys.Disk.Check(path, Limits, errors);
         try
         {
@@ -87,6 +91,7 @@ public sealed record DiskConfig : DeviceConfig
             Serial = keys.Take("serial") ?? "",
             Queues = keys.TakeNumber("queues", 0, 1, MostQueues) is > 0 and int queues ? queues : null,
             QueueSize = keys.TakeNumber("queue-size", 256, LeastQueueSize, MostQueueSize),
+            Process = keys.Has("process") ? keys.TakeSwitch("process") : null,
             Limits = RateLimitKeys.Disk.Take(keys),
             Id = keys.Take("id") ?? $"disk{index}",
             Transport = TransportKey.Take(keys),

@@ -54,12 +54,18 @@ public sealed record MachineConfig
     /// <summary>The persistent memories, /dev/pmem0 first.</summary>
     public ImmutableArray<PmemConfig> Pmems { get; init; } = [];
 
+    /// <summary>The devices that other people's processes serve.</summary>
+    public ImmutableArray<VhostUserConfig> VhostUsers { get; init; } = [];
+
+    /// <summary>Disks and network devices that say nothing of it are served by a process of their own.</summary>
+    public bool DeviceModel { get; init; }
+
     /// <summary>The virtio console with its ports; null for none.</summary>
     public ConsoleConfig? Console { get; init; }
 
     /// <summary>Every device that stands on the PCI bus, in the order of its place there.</summary>
     [JsonIgnore]
-    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Nets, .. Rngs, .. Vsocks, .. Balloons, .. Shares, .. Pmems, .. Console is null ? [] : (DeviceConfig[])[Console]];
+    public IEnumerable<DeviceConfig> Devices => [.. Disks, .. Nets, .. Rngs, .. Vsocks, .. Balloons, .. Shares, .. Pmems, .. VhostUsers, .. Console is null ? [] : (DeviceConfig[])[Console]];
 
     /// <summary>The same machine with other devices.</summary>
     public MachineConfig WithDevices(IReadOnlyCollection<DeviceConfig> devices) => this with
@@ -71,6 +77,7 @@ public sealed record MachineConfig
         Balloons = [.. devices.OfType<BalloonConfig>()],
         Shares = [.. devices.OfType<ShareConfig>()],
         Pmems = [.. devices.OfType<PmemConfig>()],
+        VhostUsers = [.. devices.OfType<VhostUserConfig>()],
         Console = devices.OfType<ConsoleConfig>().FirstOrDefault(),
     };
 

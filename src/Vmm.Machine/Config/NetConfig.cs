@@ -30,6 +30,9 @@ public sealed record NetConfig : DeviceConfig
     /// <summary>Checksums and long packets are left to whoever does them best.</summary>
     public bool Offload { get; init; } = true;
 
+    /// <summary>It is served by a process of its own; null for what the machine says.</summary>
+    public bool? Process { get; init; }
+
     /// <summary>Where all frames are recorded from the beginning; null for nowhere.</summary>
     public string? Capture { get; init; }
 
@@ -84,6 +87,7 @@ public sealed record NetConfig : DeviceConfig
             QueueSize = keys.TakeNumber("queue-size", DefaultQueueSize, LeastQueueSize, MostQueueSize),
             Offload = keys.TakeSwitch("offload", otherwise: true),
             Capture = keys.Take("pcap"),
+            Process = keys.Has("process") ? keys.TakeSwitch("process") : null,
             ReceiveLimits = ReceiveKeys.Take(keys),
             SendLimits = SendKeys.Take(keys),
             Id = keys.Take("id") ?? $"net{index}",

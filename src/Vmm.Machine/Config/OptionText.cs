@@ -53,6 +53,9 @@ public sealed class OptionText
         return null;
     }
 
+    /// <summary>Whether a key is given.</summary>
+    public bool Has(string key) => _pairs.Exists(p => p.Key == key);
+
     /// <summary>The value of a key; null where it is not given. Given twice is a mistake.</summary>
     public string? Take(string key)
     {

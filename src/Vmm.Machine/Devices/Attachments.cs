@@ -13,6 +13,7 @@ internal sealed class Attachments : IDisposable
     private readonly MachineConfig _machine;
     private readonly MachineHost _host;
     private readonly DeviceMemory _memory;
+    private readonly DeviceModelChildren _children;
 
     /// <exception cref="Storage.ImageException">An image cannot be used.</exception>
     /// <exception cref="Host.LinuxException">The host refused a file or another thing that a device needs.</exception>
@@ -20,8 +21,10 @@ internal sealed class Attachments : IDisposable
     {
         (_machine, _host) = (config, host);
         _memory = new DeviceMemory(config, host.Note);
+        _children = new DeviceModelChildren(config, host);
         try
         {
+            _children.Plan([.. config.Devices.Where(_children.Serves)]);
             foreach (DeviceConfig device in config.Devices) Add(new PluggedDevice(device, Open(device), FreeSlot() ?? throw NoSlot()));
         }
         catch
@@ -42,14 +45,24 @@ internal sealed class Attachments : IDisposable
     /// <exception cref="Host.LinuxException">The host refused a file or another thing that the device needs.</exception>
     public IAttachment Open(DeviceConfig device) => device switch
     {
-        DiskConfig disk => new DiskAttachment(disk, _machine.Vcpus, _host.Note, why => _host.Trouble?.Invoke(new DeviceTrouble(disk.Id, IsStorage: true, why))),
-        NetConfig net => new NetAttachment(net, _machine.Name, _host),
+        PmemConfig pmem => _memory.Attach(pmem),
+        _ when _children.Serves(device) => _children.Open(device),
+        _ => OpenHere(device, _machine, _host),
+    };
+
+    /// <summary>Gets what the host must give for a device that this process serves.</summary>
+    /// <exception cref="Storage.ImageException">An image cannot be used.</exception>
+    /// <exception cref="Host.LinuxException">The host refused a file or another thing that the device needs.</exception>
+    public static IAttachment OpenHere(DeviceConfig device, MachineConfig machine, MachineHost host) => device switch
+    {
+        DiskConfig disk => new DiskAttachment(disk, machine.Vcpus, host),
+        NetConfig net => new NetAttachment(net, machine.Name, host),
         RngConfig rng => new RngAttachment(rng),
         BalloonConfig balloon => new BalloonAttachment(balloon),
-        VsockConfig vsock => new VsockAttachment(vsock, _host.Loop),
+        VsockConfig vsock => new VsockAttachment(vsock, host.Loop),
         ShareConfig share => new ShareAttachment(share),
-        PmemConfig pmem => _memory.Attach(pmem),
-        ConsoleConfig console => new ConsoleAttachment(console, _host),
+        ConsoleConfig console => new ConsoleAttachment(console, host),
+        VhostUserConfig remote => VhostUserAttachment.Open(remote, machine, host),
         _ => throw new ArgumentException($"{device.GetType().Name} is no device", nameof(device)),
     };
 
@@ -85,6 +98,7 @@ internal sealed class Attachments : IDisposable
     {
         for (int i = _all.Count - 1; i >= 0; i--) _all[i].Attachment.Dispose();
         _all.Clear();
+        _children.Dispose();
     }
 
     public void Dispose()

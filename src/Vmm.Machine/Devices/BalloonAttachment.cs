@@ -26,13 +26,13 @@ internal sealed class BalloonAttachment(BalloonConfig config) : IAttachment
     }
 
     /// <inheritdoc/>
-    public IVirtioDevice Create(Board board) => _device = new VirtioBalloon(board.Memory, new VirtioBalloonOptions
+    public IVirtioDevice Create(IDeviceRoom room) => _device = new VirtioBalloon(room.Memory, new VirtioBalloonOptions
     {
         TargetBytes = _target,
         StatisticsIntervalNs = config.StatisticsSeconds * NsPerSecond,
         Reporting = config.Reporting,
         DeflateOnOom = config.DeflateOnOom,
-    }, board.Clock, board.Workers);
+    }, room.Clock, room.Workers);
 
     /// <inheritdoc/>
     public void Dispose() { }

@@ -37,9 +37,9 @@ internal sealed class ConsoleAttachment : IAttachment
     public string Id { get; }
 
     /// <inheritdoc/>
-    public IVirtioDevice Create(Board board)
+    public IVirtioDevice Create(IDeviceRoom room)
     {
-        _device = new VirtioConsole(_ports, board.Workers);
+        _device = new VirtioConsole(_ports, room.Workers);
         for (int i = 0; i < _sizes.Length; i++)
         {
             if (_sizes[i] is { } size) _device.Resize(size, i);

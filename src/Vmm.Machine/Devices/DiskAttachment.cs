@@ -20,15 +20,16 @@ internal sealed class DiskAttachment : IAttachment
 
     /// <exception cref="ImageException">The image is not what was said, or cannot be used.</exception>
     /// <exception cref="Host.LinuxException">The file cannot be opened, or is in use.</exception>
-    public DiskAttachment(DiskConfig config, int vcpus, Action<string> note, Action<string>? trouble = null)
+    public DiskAttachment(DiskConfig config, int vcpus, MachineHost host)
     {
         Id = config.Id;
-        _note = note;
+        Action<string> note = _note = host.Note;
         _limits = config.Limits;
         ImageFormat format = ImageFormats.Parse(config.Format);
         if (format == ImageFormat.Raw && DiskImages.LooksLike(config.Path) is { } other)
             note($"{config.Id}: {config.Path} is used as raw, as was said; its first bytes look like {other}");
-        _image = Open(config, format, note, trouble);
+        _image = Open(config, format, note, why => host.Trouble?.Invoke(new DeviceTrouble(config.Id, IsStorage: true, why)));
+        _image.SurvivesKill = host.MayBeKilled;
         _options = new VirtioBlockOptions
         {
             Serial = config.Serial,
@@ -43,12 +44,12 @@ internal sealed class DiskAttachment : IAttachment
     public string Id { get; }
 
     /// <inheritdoc/>
-    public IVirtioDevice Create(Board board)
+    public IVirtioDevice Create(IDeviceRoom room)
     {
         // The buckets fill in the time of one life; the limits outlive it.
         _limiter?.Dispose();
-        _limiter = new RateLimiter(board.Clock, _limits);
-        return _device = new VirtioBlock(_image, _options, board.Workers, _limiter);
+        _limiter = new RateLimiter(room.Clock, _limits);
+        return _device = new VirtioBlock(_image, _options, room.Workers, _limiter);
     }
 
     /// <summary>The disk as it stands.</summary>

@@ -12,5 +12,5 @@ internal interface IAttachment : IDisposable
     string Id { get; }
 
     /// <summary>Makes the device for one life of the machine; the caller disposes it if it can be.</summary>
-    IVirtioDevice Create(Board board);
+    IVirtioDevice Create(IDeviceRoom room);
 }

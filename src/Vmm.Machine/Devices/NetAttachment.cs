@@ -66,14 +66,14 @@ internal sealed class NetAttachment : IAttachment
     public string Id { get; }
 
     /// <inheritdoc/>
-    public IVirtioDevice Create(Board board)
+    public IVirtioDevice Create(IDeviceRoom room)
     {
-        _clock.Begin(board.Clock);
+        _clock.Begin(room.Clock);
         // The buckets fill in the time of one life; limits and link state outlive it.
         EndLimiters();
-        _receiveLimiter = new RateLimiter(board.Clock, _receiveLimits);
-        _sendLimiter = new RateLimiter(board.Clock, _sendLimits);
-        _device = new VirtioNet(_link, _options, board.Workers, _receiveLimiter, _sendLimiter);
+        _receiveLimiter = new RateLimiter(room.Clock, _receiveLimits);
+        _sendLimiter = new RateLimiter(room.Clock, _sendLimits);
+        _device = new VirtioNet(_link, _options, room.Workers, _receiveLimiter, _sendLimiter);
         _device.SetLink(_isLinkUp);
         return _device;
     }

@@ -15,7 +15,7 @@ internal sealed class PmemAttachment(string id, PmemFile file, GuestAddress star
     public string Id => id;
 
     /// <inheritdoc/>
-    public IVirtioDevice Create(Board board) => new VirtioPmem(file, start, board.Workers);
+    public IVirtioDevice Create(IDeviceRoom room) => new VirtioPmem(file, start, room.Workers);
 
     /// <inheritdoc/>
     public void Dispose() { }

@@ -12,7 +12,7 @@ internal sealed class RngAttachment(RngConfig config) : IAttachment
     public string Id => config.Id;
 
     /// <inheritdoc/>
-    public IVirtioDevice Create(Board board) => new VirtioRng(new HostEntropy(), board.Workers);
+    public IVirtioDevice Create(IDeviceRoom room) => new VirtioRng(new HostEntropy(), room.Workers);
 
     /// <inheritdoc/>
     public void Dispose() { }

@@ -23,7 +23,7 @@ internal sealed class ShareAttachment : IAttachment
     public string Id { get; }
 
     /// <inheritdoc/>
-    public IVirtioDevice Create(Board board) => new Virtio9p(_tree, _options, board.Workers);
+    public IVirtioDevice Create(IDeviceRoom room) => new Virtio9p(_tree, _options, room.Workers);
 
     /// <inheritdoc/>
     public void Dispose() => _tree.Dispose();

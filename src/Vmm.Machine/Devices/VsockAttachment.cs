@@ -16,7 +16,7 @@ internal sealed class VsockAttachment(VsockConfig config, EpollLoop loop) : IAtt
     public string Id => config.Id;
 
     /// <inheritdoc/>
-    public IVirtioDevice Create(Board board) => new VirtioVsock(config.Cid, _host, board.Workers);
+    public IVirtioDevice Create(IDeviceRoom room) => new VirtioVsock(config.Cid, _host, room.Workers);
 
     /// <inheritdoc/>
     public void Dispose() => _host.Dispose();

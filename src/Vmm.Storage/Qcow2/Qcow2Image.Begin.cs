@@ -17,6 +17,8 @@ internal sealed partial class Qcow2Image
             lock (_gate)
             {
                 if ((!isRead && _isBroken) || !IsInMemory(request.Offset)) return false;
+                // It might end before the tables that lead to it are out.
+                if (!isRead && SurvivesKill && (_cache.HasDirty || _l1DirtyTo >= 0)) return false;
                 run = Lookup(request.Offset, Math.Min(request.Count, BytesInPage(request.Offset)));
                 if (run.Length != request.Count || (!isRead && !run.IsInPlace)) return false;
                 if (!isRead) JudgeTarget(run.HostOffset, run.Length);
@@ -44,7 +46,7 @@ internal sealed partial class Qcow2Image
     // A write that first needs a piece of a table does not hold up the changes: most find their clusters in place then.
     protected override bool TakesTurns(BlockRequest request)
     {
-        if (request.Operation != BlockOperation.Write) return request.Operation != BlockOperation.Read;
+        if (request.Operation != BlockOperation.Write || SurvivesKill) return request.Operation != BlockOperation.Read;
         lock (_gate) return _l1[request.Offset / _header.L2Coverage] == 0 || IsInMemoryOrWrong(request.Offset);
     }
 

@@ -13,6 +13,11 @@ internal sealed partial class Qcow2Image
         lock (_flushing) WriteOut(isSafeAtEnd: true);
     }
 
+    private protected override void SettleTables()
+    {
+        lock (_flushing) WriteOut(isSafeAtEnd: false);
+    }
+
     protected override void AfterFlush()
     {
         lock (_flushing) FreeUnreferenced();

@@ -94,6 +94,14 @@ internal abstract partial class SparseImage
         Cache.WriteDirty(isRefcount: false);
     }
 
+    private protected override void SettleTables()
+    {
+        lock (Gate)
+        {
+            if (!IsBroken) WriteTables();
+        }
+    }
+
     /// <summary>The last work before the file is closed.</summary>
     protected virtual void Close()
     {

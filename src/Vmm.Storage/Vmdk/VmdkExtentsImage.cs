@@ -102,6 +102,9 @@ internal sealed class VmdkExtentsImage(IImageFile file, VmdkDescriptor descripto
         file.Flush();
     }
 
+    // Each extent's tables, by its own flush: there is no cheaper way to all of them from here.
+    private protected override void SettleTables() => FlushCore();
+
     protected override void DiscardCore(ulong offset, ulong count) => ForEach(offset, count, (image, at, bytes) => image.Discard(at, bytes));
 
     protected override void WriteZeroesCore(ulong offset, ulong count, bool mayUnmap)

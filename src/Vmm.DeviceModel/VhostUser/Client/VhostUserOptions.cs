@@ -5,6 +5,9 @@ namespace Vmm.DeviceModel.VhostUser.Client;
 /// <summary>What the guest is shown of a device behind a socket.</summary>
 public sealed record VhostUserOptions
 {
+    /// <summary>The most bytes of a <see cref="Tag"/>.</summary>
+    public const int MostTagBytes = 36;
+
     /// <summary>What it is.</summary>
     public required VhostUserKind Kind { get; init; }
 

@@ -21,7 +21,7 @@ internal sealed record VhostUserProfile(string Name, ushort DeviceId, uint PciCl
     private const ulong NetCommands = VIRTIO_NET_F_CTRL_GUEST_OFFLOADS | VIRTIO_NET_F_MTU | VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_VLAN
         | VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_NET_F_MQ | VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_VQ_NOTF_COAL | VIRTIO_NET_F_NOTF_COAL
         | VIRTIO_NET_F_HASH_REPORT | VIRTIO_NET_F_RSS | VIRTIO_NET_F_STANDBY | VIRTIO_NET_F_SPEED_DUPLEX;
-    private const int BlockNumQueuesAt = 34, NetStatusAt = 6, NetMaxPairsAt = 8, FsTagBytes = 36;
+    private const int BlockNumQueuesAt = 34, NetStatusAt = 6, NetMaxPairsAt = 8, FsTagBytes = VhostUserOptions.MostTagBytes;
     private const byte VIRTIO_NET_S_LINK_UP = 1;
 
     // Of virtio's own features those that concern rings alone and that are nobody's but the back end's.
@@ -30,9 +30,6 @@ internal sealed record VhostUserProfile(string Name, ushort DeviceId, uint PciCl
 
     // Bits 0 to 23 and 50 to 63 belong to the kind of device.
     private const ulong DeviceFeatures = (1UL << 24) - 1 | ~((1UL << 50) - 1);
-
-    /// <summary>The most bytes of a shared directory's tag.</summary>
-    public const int MostTagBytes = FsTagBytes;
 
     public static VhostUserProfile Of(VhostUserKind kind) => kind switch
     {

@@ -13,6 +13,9 @@ internal sealed class InflightRegion : IDisposable
 {
     private const ulong QueueAlignment = 64;
 
+    // Behind the queues, which is nobody else's business: the device's own state, twice, so that there is always a whole one.
+    private const int MemoHeaderBytes = 8, MostMemoBytes = 16 << 10, Memos = 2, SequenceShift = 32;
+
     private readonly SharedMapping _memory;
 
     private InflightRegion(SharedMapping memory, int queues, int queueSize) => (_memory, Queues, QueueSize) = (memory, queues, queueSize);
@@ -29,7 +32,7 @@ internal sealed class InflightRegion : IDisposable
     /// <param name="file">To be sent to the front end and closed.</param>
     /// <exception cref="LinuxException">The host has no memory for it.</exception>
     public static InflightRegion Create(int queues, int queueSize, out LinuxFile file)
-        => new(SharedMapping.Create("vhost-user-inflight", BytesFor(queues, queueSize), out file), queues, queueSize);
+        => new(SharedMapping.Create("vhost-user-inflight", BytesFor(queues, queueSize) + MemoAt(Memos), out file), queues, queueSize);
 
     /// <summary>Takes over what a predecessor left.</summary>
     /// <exception cref="LinuxException">It is too small, or cannot be mapped.</exception>
@@ -58,8 +61,53 @@ internal sealed class InflightRegion : IDisposable
         return SplitLedger.Resume(_memory, start, setup.Size, ref position);
     }
 
+    /// <summary>Keeps the device's own state for a successor. One thread at a time.</summary>
+    /// <returns>False when there is no room for it.</returns>
+    public bool TryKeep(ReadOnlySpan<byte> state)
+    {
+        if (state.Length > MostMemoBytes || !HasMemos) return false;
+        int last = LastMemo(out ulong header);
+        uint sequence = last < 0 ? 1 : (uint)(header >> SequenceShift) + 1;
+        ulong at = MemosStart + MemoAt(last == 0 ? 1 : 0);
+        _memory.Write(at + MemoHeaderBytes, state);
+        // Last: it makes this one the newest.
+        _memory.Write(at, (ulong)sequence << SequenceShift | (uint)state.Length);
+        return true;
+    }
+
+    /// <summary>The state that was kept last; empty for none.</summary>
+    public byte[] Kept()
+    {
+        if (!HasMemos) return [];
+        int last = LastMemo(out ulong header);
+        if (last < 0) return [];
+        byte[] state = new byte[(uint)header];
+        _memory.Read(MemosStart + MemoAt(last) + MemoHeaderBytes, state);
+        return state;
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _memory.Dispose();
+
+    private ulong MemosStart => BytesFor(Queues, QueueSize);
+
+    private bool HasMemos => SizeBytes >= MemosStart + MemoAt(Memos);
+
+    /// <summary>The newest that makes sense; -1 for none.</summary>
+    private int LastMemo(out ulong header)
+    {
+        (int last, header) = (-1, 0);
+        for (int i = 0; i < Memos; i++)
+        {
+            ulong found = _memory.Read<ulong>(MemosStart + MemoAt(i));
+            if ((uint)found is 0 or > MostMemoBytes || found >> SequenceShift <= header >> SequenceShift) continue;
+            (last, header) = (i, found);
+        }
+
+        return last;
+    }
+
+    private static ulong MemoAt(int index) => (ulong)(index * (MemoHeaderBytes + MostMemoBytes));
 
     private static ulong BytesFor(int queues, int queueSize)
         => ((ulong)queues * StrideFor(queueSize) + GuestAddress.PageSize - 1) & ~(ulong)(GuestAddress.PageSize - 1);

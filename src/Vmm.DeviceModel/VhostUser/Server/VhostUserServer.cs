@@ -19,6 +19,7 @@ public sealed class VhostUserServer : IDisposable
     private readonly EpollLoop _loop;
     private readonly Action<string> _note;
     private readonly EpollRegistration? _accepting;
+    private readonly Action? _ended;
     private VhostUserSession? _session;
     private Thread? _thread;
     private int _notes;
@@ -29,7 +30,8 @@ public sealed class VhostUserServer : IDisposable
     /// <param name="listener">The socket; becomes this object's.</param>
     /// <param name="loop">Where descriptors are watched.</param>
     /// <param name="note">Takes lines for people, a bounded number for each connection. Any thread.</param>
-    public VhostUserServer(IVirtioDevice device, UnixListener listener, EpollLoop loop, Action<string> note) : this(device, loop, note)
+    /// <param name="state">What the driver chooses of the device beside its rings; null where that is nothing.</param>
+    public VhostUserServer(IVirtioDevice device, UnixListener listener, EpollLoop loop, Action<string> note, IServedState? state = null) : this(device, loop, note, state)
     {
         _listener = listener;
         _accepting = loop.Add(listener.Fd, EpollEvents.Readable | EpollEvents.OneShot, _ => Accept());
@@ -40,21 +42,27 @@ public sealed class VhostUserServer : IDisposable
     /// <param name="connection">The connection; becomes this object's.</param>
     /// <param name="loop">Where descriptors are watched.</param>
     /// <param name="note">Takes lines for people. Any thread.</param>
-    public VhostUserServer(IVirtioDevice device, UnixChannel connection, EpollLoop loop, Action<string> note) : this(device, loop, note) => Begin(connection);
-
-    private VhostUserServer(IVirtioDevice device, EpollLoop loop, Action<string> note)
+    /// <param name="ended">Told once when the connection has ended, on a thread of this object.</param>
+    /// <param name="state">What the driver chooses of the device beside its rings; null where that is nothing.</param>
+    public VhostUserServer(IVirtioDevice device, UnixChannel connection, EpollLoop loop, Action<string> note, Action? ended = null, IServedState? state = null) : this(device, loop, note, state)
     {
-        (Device, _loop, _note) = (device, loop, note);
-        Rings = [.. device.QueueSizes.ToArray().Select((size, i) => new ServedRing(new VirtQueue(i, size, Memory, Used, Broke)))];
+        _ended = ended;
+        Begin(connection);
     }
 
-    /// <summary>The connection has ended, and there will be no other. Any thread.</summary>
-    public event Action? Ended;
+    private VhostUserServer(IVirtioDevice device, EpollLoop loop, Action<string> note, IServedState? state)
+    {
+        (Device, State, _loop, _note) = (device, state, loop, note);
+        if (state is not null) state.Changed += () => Volatile.Read(ref _session)?.KeepState();
+        Rings = [.. device.QueueSizes.ToArray().Select((size, i) => new ServedRing(new VirtQueue(i, size, Memory, Used, Broke)))];
+    }
 
     /// <summary>Features that the front end may choose from. The account of what is under way cannot tell a ring that was reset from one that goes on.</summary>
     internal ulong OfferedFeatures => Device.OfferedFeatures | (VirtioFeatures.Common & ~VirtioFeatures.VIRTIO_F_RING_RESET) | VhostUserFeatures.VHOST_USER_F_PROTOCOL_FEATURES | VhostUserFeatures.VHOST_F_LOG_ALL;
 
     internal IVirtioDevice Device { get; }
+
+    internal IServedState? State { get; }
 
     /// <summary>The front end's, while it is connected.</summary>
     internal GuestMemory Memory { get; } = new([]);
@@ -144,7 +152,7 @@ public sealed class VhostUserServer : IDisposable
         if (session.Run() is { } problem) Note($"{Device.Name}: the connection is ended: {problem}");
         lock (_gate) _session = null;
         session.Dispose();
-        if (_listener is null) Ended?.Invoke();
+        if (_listener is null) _ended?.Invoke();
         else Rearm();
     }
 }

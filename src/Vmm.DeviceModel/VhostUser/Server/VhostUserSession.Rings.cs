@@ -108,6 +108,7 @@ internal sealed partial class VhostUserSession
         if (!_isActive)
         {
             _isActive = true;
+            if (_inflight?.Kept() is { Length: not 0 } state) _server.State?.Restore(state);
             _server.Device.Activate(new VirtioActivation(_features, [.. _server.Rings.Select(r => r.Queue)], ConfigChanged));
         }
 

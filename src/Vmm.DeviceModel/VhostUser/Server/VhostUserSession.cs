@@ -65,6 +65,12 @@ internal sealed partial class VhostUserSession : IDisposable
         _channel.Dispose();
     }
 
+    /// <summary>Keeps what the driver has chosen for a successor. While a request of the driver's is under way, which holds the memory for it.</summary>
+    public void KeepState()
+    {
+        if (_inflight is not null && _server.State is { } state && !_inflight.TryKeep(state.Save())) _server.Note($"{_server.Device.Name}: a successor will not know what the driver has chosen");
+    }
+
     /// <summary>Tells the front end that the configuration has changed. Any thread, any lock; never waits.</summary>
     public void ConfigChanged()
     {

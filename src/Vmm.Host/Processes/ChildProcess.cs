@@ -1,0 +1,92 @@
+using System.Collections;
+using System.Runtime.InteropServices;
+using Vmm.Host.Native;
+
+namespace Vmm.Host.Processes;
+
+/// <summary>
+/// A process that this one started and ends with, in a session of its own, so that a terminal's signals do not reach it. It gets the
+/// descriptors that are named, under the same numbers, and no others but standard output and error; its standard input is empty.
+/// </summary>
+public sealed unsafe class ChildProcess : IDisposable
+{
+    private readonly Lock _gate = new();
+    private bool _isOver;
+
+    /// <param name="program">The executable.</param>
+    /// <param name="arguments">All of them, the program's own name first.</param>
+    /// <param name="descriptors">What it inherits.</param>
+    /// <exception cref="LinuxException">It cannot be started.</exception>
+    public ChildProcess(string program, IReadOnlyList<string> arguments, ReadOnlySpan<int> descriptors)
+    {
+        using LinuxFile nothing = LinuxFile.Open("/dev/null", Libc.O_RDONLY);
+        using NativeStrings argv = new(arguments);
+        using NativeStrings environment = new(Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(e => $"{e.Key}={e.Value}"));
+        Libc.PosixSpawnActions actions;
+        Libc.PosixSpawnAttributes attributes;
+        int id = 0;
+        // SAFETY: locals that outlive the calls; the two arrays end with a null and live until this returns.
+        _ = Libc.PosixSpawnActionsInit(&actions);
+        try
+        {
+            _ = Libc.PosixSpawnAttributesInit(&attributes);
+            int error = Libc.PosixSpawnAttributesSetFlags(&attributes, Libc.POSIX_SPAWN_SETSID);
+            if (error == 0) error = Libc.PosixSpawnActionsAddDup2(&actions, nothing.Fd, 0);
+            // The same number on both sides: it is only made to survive.
+            for (int i = 0; i < descriptors.Length && error == 0; i++) error = Libc.PosixSpawnActionsAddDup2(&actions, descriptors[i], descriptors[i]);
+            if (error == 0) error = Libc.PosixSpawn(&id, program, &actions, &attributes, argv.Pointer, environment.Pointer);
+            if (error != 0) throw new LinuxException($"starting {program}", error);
+            Id = id;
+        }
+        finally
+        {
+            _ = Libc.PosixSpawnActionsDestroy(&actions);
+        }
+    }
+
+    /// <summary>Its number.</summary>
+    public int Id { get; }
+
+    /// <summary>It has ended.</summary>
+    public bool HasEnded => Reap(Libc.WNOHANG);
+
+    /// <summary>Ends it at once, and waits.</summary>
+    public void Kill()
+    {
+        lock (_gate)
+        {
+            // As long as it is not reaped, the number can be nobody else's.
+            if (_isOver) return;
+            const int SIGKILL = 9;
+            _ = Libc.Kill(Id, SIGKILL);
+            Reap(0);
+        }
+    }
+
+    /// <summary>Waits for its end; ends it when that takes too long.</summary>
+    public void WaitOrKill(TimeSpan patience)
+    {
+        if (!SpinWait.SpinUntil(() => HasEnded, patience)) Kill();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Kill();
+
+    private bool Reap(int options)
+    {
+        lock (_gate)
+        {
+            int status;
+            while (!_isOver)
+            {
+                // SAFETY: a local that outlives the call.
+                int result = Libc.WaitPid(Id, &status, options);
+                if (result < 0 && Marshal.GetLastPInvokeError() == Errno.EINTR) continue;
+                if (result == 0) break;
+                _isOver = true;
+            }
+
+            return _isOver;
+        }
+    }
+}
