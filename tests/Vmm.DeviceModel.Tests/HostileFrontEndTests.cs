@@ -12,7 +12,7 @@ namespace Vmm.DeviceModel.Tests;
 /// <summary>A front end that sends anything: the back end goes on for the next one.</summary>
 public sealed class HostileFrontEndTests : IDisposable
 {
-    private const int Messages = 120_000;
+    private const int Messages = 100_000;
 
     private readonly string _path = Path.Combine(Path.GetTempPath(), $"vhost-{Guid.NewGuid():n}");
     private readonly EpollLoop _loop = new("loop", _ => { });
@@ -89,7 +89,7 @@ public sealed class HostileFrontEndTests : IDisposable
         string path = Path.GetTempFileName();
         using FileStream file = new(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 4096, FileOptions.DeleteOnClose);
         file.SetLength(1 << 20);
-        using LinuxFile handle = new LinuxFile((int)file.SafeFileHandle.DangerousGetHandle()).Duplicate();
+        using LinuxFile handle = LinuxFile.Standard((int)file.SafeFileHandle.DangerousGetHandle()).Duplicate();
         using SharedMapping mapping = SharedMapping.Map(handle, 0, 1 << 20, "test");
         mapping.Write(0x8000, 42);
         Assert.Equal(42, mapping.Read<int>(0x8000));

@@ -105,9 +105,9 @@ public sealed class InflightRegionTests
                 mapping.Write<ushort>(8, 1);
                 mapping.Write<ushort>(10, Size);
                 VirtRingPosition position = packed ? PackedRing.Start : default;
-                if (region.Resume(0, driver.Setup, packed, memory.Memory, ref position) is not { } ledger) continue;
+                if (region.Resume(0, Driver.Setup, packed, memory.Memory, ref position) is not { } ledger) continue;
                 VirtQueue queue = new(0, Size, memory.Memory, _ => { }, (_, _) => { });
-                queue.Start(driver.Setup, packed ? Version1 | Packed : Version1, position, ledger);
+                queue.Start(Driver.Setup, packed ? Version1 | Packed : Version1, position, ledger);
                 List<VirtChain> taken = [];
                 for (int i = 0; i < 60; i++)
                 {
@@ -144,10 +144,10 @@ public sealed class InflightRegionTests
     private static VirtQueue Start(Driver driver, InflightRegion region, GuestMemory memory)
     {
         VirtRingPosition position = driver.Position;
-        IChainLedger? ledger = region.Resume(0, driver.Setup, driver.IsPacked, memory, ref position);
+        IChainLedger? ledger = region.Resume(0, Driver.Setup, driver.IsPacked, memory, ref position);
         Assert.NotNull(ledger);
         VirtQueue queue = new(0, Size, memory, _ => { }, (_, problem) => Assert.Fail(problem));
-        queue.Start(driver.Setup, driver.IsPacked ? Version1 | Packed : Version1, position, ledger);
+        queue.Start(Driver.Setup, driver.IsPacked ? Version1 | Packed : Version1, position, ledger);
         return queue;
     }
 
@@ -169,7 +169,7 @@ public sealed class InflightRegionTests
 
         public int Twice { get; private set; }
 
-        public VirtQueueSetup Setup => new() { Size = Size, Descriptors = Rings, Available = Rings + 0x1000, Used = Rings + 0x2000 };
+        public static VirtQueueSetup Setup => new() { Size = Size, Descriptors = Rings, Available = Rings + 0x1000, Used = Rings + 0x2000 };
 
         // As a front end knows it: of a split ring what memory says.
         public VirtRingPosition Position

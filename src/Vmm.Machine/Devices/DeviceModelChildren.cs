@@ -19,7 +19,8 @@ internal sealed class DeviceModelChildren(MachineConfig machine, MachineHost hos
     {
         // A layer for throw-away writes is gone with the process that has it.
         DiskConfig disk => disk.Process ?? (machine.DeviceModel && !disk.Snapshot),
-        NetConfig net => net.Process ?? machine.DeviceModel,
+        // Hook scripts and names of domains belong to the domain's own process.
+        NetConfig net => net.Process ?? (machine.DeviceModel && net.Link is not VifLinkConfig),
         _ => false,
     };
 

@@ -153,8 +153,11 @@ public sealed partial class VhostUserFrontEnd
     {
         ConvergeReset();
         SendConfig();
-        for (int i = 0; i < _rings.Length; i++) ConvergeRing(i);
+        bool isAnyNew = false;
+        for (int i = 0; i < _rings.Length; i++) isAnyNew |= ConvergeRing(i);
         ConvergeCalls();
+        // Before its driver is ready a device tells nobody what changes.
+        if (isAnyNew) RefreshConfig();
     }
 
     /// <summary>A driver that has gone is forgotten before the next one is served.</summary>
@@ -202,7 +205,8 @@ public sealed partial class VhostUserFrontEnd
         }
     }
 
-    private void ConvergeRing(int index)
+    /// <summary>True when it is served from now on.</summary>
+    private bool ConvergeRing(int index)
     {
         FrontRing ring = _rings[index];
         bool mustStart, mustStop;
@@ -216,6 +220,7 @@ public sealed partial class VhostUserFrontEnd
         if (mustStart) StartServing(index);
         lock (_gate) mustStop = !ring.IsWanted && ring.IsServed;
         if (mustStop) StopServing(index);
+        return mustStart;
     }
 
     private void StartServing(int index)
