@@ -46,7 +46,7 @@ internal sealed partial class Qcow2Image
     // A write that first needs a piece of a table does not hold up the changes: most find their clusters in place then.
     protected override bool TakesTurns(BlockRequest request)
     {
-        if (request.Operation != BlockOperation.Write || SurvivesKill) return request.Operation != BlockOperation.Read;
+        if (request.Operation != BlockOperation.Write) return request.Operation != BlockOperation.Read;
         lock (_gate) return _l1[request.Offset / _header.L2Coverage] == 0 || IsInMemoryOrWrong(request.Offset);
     }
 
