@@ -117,7 +117,7 @@ internal static class DomainVerb
         }
         catch (RemoteRpcException e)
         {
-            // Some of our codes mean something of its own to the library.
+            // What the library has a type of its own for, such as an unknown method.
             throw new DomainRefusedException(e.ErrorCode is { } code ? CodeOf((RpcErrorCode)(int)code) : ExitCode.Failed, e.Message);
         }
     }

@@ -1,6 +1,7 @@
 namespace Vmm.Control.Rpc;
 
-/// <summary>The codes of errors: those of JSON-RPC 2.0 §5.1, and ours, which never change their meaning.</summary>
+/// <summary>The codes of errors: those of JSON-RPC 2.0 §5.1, and ours, which never change their
+/// meaning (clear of the few below -32000 that StreamJsonRpc uses for itself).</summary>
 public enum RpcErrorCode
 {
     /// <summary>This is no JSON.</summary>
@@ -19,11 +20,11 @@ public enum RpcErrorCode
     InternalError = -32603,
 
     /// <summary>The domain is not in a state for this.</summary>
-    WrongState = -32001,
+    WrongState = -32011,
 
     /// <summary>The host refused something.</summary>
-    HostRefused = -32002,
+    HostRefused = -32012,
 
     /// <summary>There is no such device, vCPU or console.</summary>
-    NotFound = -32003,
+    NotFound = -32013,
 }
