@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using SharpFuzz;
-using Trace = SharpFuzz.Common.Trace;
 using Vmm.Fuzz;
+using Trace = SharpFuzz.Common.Trace;
 
 const string Usage = """
     Vmm.Fuzz --list                          the targets
