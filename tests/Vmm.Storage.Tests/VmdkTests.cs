@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using System.Text.RegularExpressions;
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 using Vmm.Storage.Tools;
@@ -120,6 +121,29 @@ public class VmdkTests
         using (IDiskImage below = DiskImages.Open(folder["below.vmdk"], ImageFormat.Vmdk, new())) below.Write(0, new byte[] { 1 });
         Assert.Contains("content ID", Refusal(folder["ours.vmdk"], new() { AllowBacking = true }), StringComparison.Ordinal);
         QemuImg.Run("check", "-q", "-f", "vmdk", folder["below.vmdk"]);
+    }
+
+    // qemu-img writes the number without leading zeros.
+    [Theory]
+    [InlineData("7b8695e")]
+    [InlineData("0")]
+    public void Change_ContentIdOfFewDigits_IsAnotherAfterwards(string cid)
+    {
+        using TemporaryFolder folder = new();
+        QemuImg.Run("create", "-q", "-f", "vmdk", folder["disk.vmdk"], "1M");
+        using (FileStream file = File.Open(folder["disk.vmdk"], FileMode.Open))
+        {
+            byte[] text = new byte[2048];
+            file.Position = 512;
+            file.ReadExactly(text);
+            string changed = Regex.Replace(Encoding.Latin1.GetString(text), "\nCID=[0-9a-f]+", $"\nCID={cid}").PadRight(text.Length, '\0');
+            file.Position = 512;
+            file.Write(Encoding.Latin1.GetBytes(changed).AsSpan(0, text.Length));
+        }
+
+        using (IDiskImage disk = DiskImages.Open(folder["disk.vmdk"], ImageFormat.Vmdk, new())) disk.Write(0, new byte[] { 1 });
+        Assert.NotEqual($"CID={cid}", Cid(folder["disk.vmdk"]));
+        QemuImg.Run("check", "-q", "-f", "vmdk", folder["disk.vmdk"]);
     }
 
     [Theory]

@@ -91,13 +91,16 @@ internal sealed class VmdkDescriptor
     public void ChangeCid()
     {
         const string Key = "\nCID=";
-        uint cid = unchecked((uint)Random.Shared.NextInt64());
+        const int MostDigits = 8;
         int at = _text.IndexOf(Key, StringComparison.Ordinal);
-        int end = at < 0 ? -1 : _text.AsSpan(at + Key.Length).IndexOfAny('\r', '\n');
-        // A number of another length would move what follows: such a descriptor stays as it is.
-        if (end != 8) return;
-        Cid = cid == NoParent ? 0 : cid;
-        _text = string.Concat(_text.AsSpan(0, at + Key.Length), Cid.ToString("x8", CultureInfo.InvariantCulture), _text.AsSpan(at + Key.Length + end));
+        int digits = at < 0 ? -1 : _text.AsSpan(at + Key.Length).IndexOfAny('\r', '\n');
+        if (digits is < 1 or > MostDigits) return;
+
+        // As many digits as there are, so that nothing behind them moves: who wrote them may have left zeros out.
+        uint most = uint.MaxValue >> (4 * (MostDigits - digits));
+        // Another one, and never the one of no parent.
+        Cid = (uint)(((ulong)Cid + 1 + (ulong)Random.Shared.NextInt64(most - 1)) % most);
+        _text = string.Concat(_text.AsSpan(0, at + Key.Length), Cid.ToString($"x{digits}", CultureInfo.InvariantCulture), _text.AsSpan(at + Key.Length + digits));
         byte[] bytes = Encoding.Latin1.GetBytes(_text);
         _file.Write(_offset, bytes.AsSpan(0, (int)Math.Min((ulong)bytes.Length, _room)));
     }

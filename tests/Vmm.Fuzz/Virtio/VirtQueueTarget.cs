@@ -45,6 +45,7 @@ public sealed class VirtQueueTarget : IFuzzTarget
         // In the order of popping; -1 is none.
         private readonly List<int> _out = [];
         private readonly byte[] _data = new byte[64];
+        private bool _isUntold;
         private int _problems;
 
         public Work(GuestMemory memory, ulong features, ushort size)
@@ -62,7 +63,7 @@ public sealed class VirtQueueTarget : IFuzzTarget
             {
                 Step(step & 7, step >> 3 & 7);
                 Must(_problems <= 1 && _queue.IsBroken == (_problems == 1), "a broken queue is told of once");
-                Must(_queue.IsIdle == (_out.Count == 0), "idle is when nothing is out");
+                Must(_queue.IsIdle == (_out.Count == 0 && !_isUntold), "idle is when nothing is out and the driver knows it");
             }
         }
 
@@ -74,11 +75,13 @@ public sealed class VirtQueueTarget : IFuzzTarget
                     if (_queue.TryPop(_chains[which])) _out.Add(which);
                     break;
                 case 2 when _out.Contains(which):
+                    _isUntold |= !_queue.IsBroken;
                     _queue.Push(_chains[which], (uint)Math.Min(_chains[which].WritableBytes, uint.MaxValue));
                     _out.Remove(which);
                     break;
                 case 3:
                     _queue.Signal();
+                    _isUntold = false;
                     break;
                 case 4 when _out.Count != 0:
                     _queue.Return(_chains[_out[^1]]);
@@ -92,7 +95,7 @@ public sealed class VirtQueueTarget : IFuzzTarget
                     if (_memory.TryRead(new GuestAddress(Available + 2), out ushort index)) _memory.TryWrite(new GuestAddress(Available + 2), (ushort)(index + 1));
                     if (_memory.TryRead(new GuestAddress((ulong)which * 16 + 14), out ushort flags)) _memory.TryWrite(new GuestAddress((ulong)which * 16 + 14), (ushort)(flags ^ 0x8080));
                     break;
-                case 7 when _out.Count == 0:
+                case 7 when _queue.IsIdle:
                     VirtQueueState state = _queue.Save(_setup);
                     _problems = 0;
                     _queue.Restore(state, _setup, _features);
