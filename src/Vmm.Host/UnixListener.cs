@@ -4,23 +4,25 @@ using Vmm.Host.Native;
 
 namespace Vmm.Host;
 
-/// <summary>A listening Unix stream socket in the file system; its path is removed with it.</summary>
+/// <summary>A listening Unix socket in the file system; its path is removed with it.</summary>
 public sealed unsafe class UnixListener : IDisposable
 {
     private const int Backlog = 16;
 
     private readonly LinuxFile _socket;
+    private readonly int _type;
     private bool _disposed;
 
     /// <param name="path">Where the socket appears. One that an earlier process left there, and nobody listens to, is replaced.</param>
+    /// <param name="isSeqpacket">Connections carry messages, not bytes.</param>
     /// <exception cref="LinuxException">The path is too long, taken, or cannot be made.</exception>
-    public UnixListener(string path)
+    public UnixListener(string path, bool isSeqpacket = false)
     {
-        Path = path;
+        (Path, _type) = (path, TypeOf(isSeqpacket));
         Libc.SockAddrUn address = AddressOf(path);
         uint length = (uint)sizeof(Libc.SockAddrUn);
         string action = $"listening on {path}";
-        _socket = NewSocket(action);
+        _socket = NewSocket(_type, action);
         try
         {
             // SAFETY: a local that outlives the calls.
@@ -58,11 +60,11 @@ public sealed unsafe class UnixListener : IDisposable
         return errno is Errno.EMFILE or Errno.ENOMEM ? throw new LinuxException($"taking a client of {Path}", errno) : null;
     }
 
-    /// <summary>Connects to a socket, if somebody listens there and has room.</summary>
-    internal static LinuxFile? TryConnect(string path)
+    /// <summary>Connects to a socket, if somebody listens there for this type of connection and has room.</summary>
+    internal static LinuxFile? TryConnect(string path, bool isSeqpacket = false)
     {
         Libc.SockAddrUn address = AddressOf(path);
-        int fd = Libc.Socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC | Libc.SOCK_NONBLOCK, 0);
+        int fd = Libc.Socket(Libc.AF_UNIX, TypeOf(isSeqpacket) | Libc.SOCK_CLOEXEC | Libc.SOCK_NONBLOCK, 0);
         if (fd < 0) return null;
         LinuxFile socket = new(fd);
         // SAFETY: a local that outlives the call.
@@ -76,7 +78,7 @@ public sealed unsafe class UnixListener : IDisposable
     internal static LinuxFile Connect(string path)
     {
         Libc.SockAddrUn address = AddressOf(path);
-        LinuxFile socket = NewSocket($"connecting to {path}");
+        LinuxFile socket = NewSocket(Libc.SOCK_STREAM, $"connecting to {path}");
         // SAFETY: a local that outlives the call.
         if (Libc.Connect(socket.Fd, &address, (uint)sizeof(Libc.SockAddrUn)) == 0) return socket;
         LinuxException error = LinuxException.FromLastError($"connecting to {path}");
@@ -93,8 +95,10 @@ public sealed unsafe class UnixListener : IDisposable
         _socket.Dispose();
     }
 
-    private static LinuxFile NewSocket(string action)
-        => LinuxFile.FromResult(Libc.Socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC | Libc.SOCK_NONBLOCK, 0), action);
+    private static int TypeOf(bool isSeqpacket) => isSeqpacket ? Libc.SOCK_SEQPACKET : Libc.SOCK_STREAM;
+
+    private static LinuxFile NewSocket(int type, string action)
+        => LinuxFile.FromResult(Libc.Socket(Libc.AF_UNIX, type | Libc.SOCK_CLOEXEC | Libc.SOCK_NONBLOCK, 0), action);
 
     private static Libc.SockAddrUn AddressOf(string path)
     {
@@ -108,9 +112,9 @@ public sealed unsafe class UnixListener : IDisposable
         return address;
     }
 
-    private static bool IsAbandoned(Libc.SockAddrUn address)
+    private bool IsAbandoned(Libc.SockAddrUn address)
     {
-        using LinuxFile probe = NewSocket("probing a socket");
+        using LinuxFile probe = NewSocket(_type, "probing a socket");
         return Libc.Connect(probe.Fd, &address, (uint)sizeof(Libc.SockAddrUn)) != 0 && Marshal.GetLastPInvokeError() == Errno.ECONNREFUSED;
     }
 }

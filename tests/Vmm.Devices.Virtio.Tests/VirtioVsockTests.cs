@@ -58,7 +58,7 @@ public sealed class VirtioVsockTests : IDisposable
     [InlineData(HostPort + 1, VsockDriver.Request, (ushort)1)]
     [InlineData(HostPort, VsockDriver.Rw, (ushort)1)]
     [InlineData(HostPort, VsockDriver.CreditUpdate, (ushort)1)]
-    [InlineData(HostPort, VsockDriver.Request, (ushort)2)]
+    [InlineData(HostPort, VsockDriver.Request, (ushort)3)]
     [InlineData(HostPort, (ushort)77, (ushort)9)]
     public void Packet_ForNobody_AnsweredByAReset(uint port, ushort operation, ushort type)
     {

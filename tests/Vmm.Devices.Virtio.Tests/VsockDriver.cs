@@ -9,6 +9,9 @@ internal sealed class VsockDriver
 {
     public const uint Cid = 7;
     public const ushort Request = 1, Response = 2, Rst = 3, Shutdown = 4, Rw = 5, CreditUpdate = 6, CreditRequest = 7;
+    public const ushort Stream = 1, Seqpacket = 2;
+    public const uint EndOfMessage = 1;
+    public const ulong SeqpacketFeature = 2;
     public const int HeaderBytes = 44;
 
     private const int BufferBytes = 1024;
@@ -17,10 +20,10 @@ internal sealed class VsockDriver
     private readonly VirtioBench _bench;
     private readonly VirtioDriver.Ring _receive, _transmit;
 
-    public VsockDriver(VirtioBench bench, int buffers = Buffers)
+    public VsockDriver(VirtioBench bench, int buffers = Buffers, ulong without = 0)
     {
         _bench = bench;
-        Rings = bench.Start();
+        Rings = bench.Start(without);
         (_receive, _transmit) = (Rings[0], Rings[1]);
         for (ushort i = 0; i < buffers; i++) OfferBuffer(i);
         bench.Workers.Run();
@@ -39,7 +42,7 @@ internal sealed class VsockDriver
         _receive.Offer(slot);
     }
 
-    public void Send(ushort operation, uint hostPort, uint guestPort, ReadOnlySpan<byte> data = default, uint flags = 0, ushort type = 1, ulong to = 2, ulong from = Cid)
+    public void Send(ushort operation, uint hostPort, uint guestPort, ReadOnlySpan<byte> data = default, uint flags = 0, ushort type = Stream, ulong to = 2, ulong from = Cid)
     {
         byte[] header = new byte[HeaderBytes];
         BinaryPrimitives.WriteUInt64LittleEndian(header, from);
@@ -69,7 +72,8 @@ internal sealed class VsockDriver
             BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(20)),
             BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(32)),
             BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(40)),
-            bytes[HeaderBytes..]);
+            bytes[HeaderBytes..],
+            BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(28)));
         Assert.Equal((2ul, (ulong)Cid), (BinaryPrimitives.ReadUInt64LittleEndian(bytes), BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(8))));
         Assert.Equal((uint)packet.Data.Length, BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(24)));
         return packet;
@@ -83,5 +87,5 @@ internal sealed class VsockDriver
         return packet;
     }
 
-    public sealed record Packet(ushort Operation, uint HostPort, uint GuestPort, uint Flags, uint Forwarded, byte[] Data);
+    public sealed record Packet(ushort Operation, uint HostPort, uint GuestPort, uint Flags, uint Forwarded, byte[] Data, ushort Type);
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 using Vmm.Devices.Virtio.Vsock;
 using Vmm.TestKit;
@@ -13,6 +14,7 @@ public class VsockHostileTests
 
     private int _sent;
     private bool _isWrecked;
+    private int _otherTypes;
 
     [Theory]
     [InlineData(1, false)]
@@ -23,6 +25,8 @@ public class VsockHostileTests
         VirtioVsock? vsock = null;
         using VirtioBench bench = new(workers => vsock = new VirtioVsock(VsockDriver.Cid, host, workers));
         bench.Driver.UsesPacked = isPacked;
+        // Half of the packets are of messages in one run.
+        _otherTypes = isPacked ? 2 : 50;
         Random random = new(seed);
         HostileGuest guest = new(seed);
         FakeClock clock = new();
@@ -59,7 +63,7 @@ public class VsockHostileTests
         }
 
         Assert.True(bench.Diagnostics.Count <= lives, $"{bench.Diagnostics.Count} lines for {lives} lives");
-        Assert.True(vsock!.Statistics is { Opened: > 300, BytesFromGuest: > 10_000, BytesToGuest: > 100_000 }, $"only {vsock.Statistics}");
+        Assert.True(vsock!.Statistics is { Opened: > 200, BytesFromGuest: > 3_000, BytesToGuest: > 100_000 }, $"only {vsock.Statistics}");
         bench.Driver.UsesPacked = false;
         VsockDriver driver = new(bench);
         while (driver.Take() is not null) { }
@@ -78,7 +82,7 @@ public class VsockHostileTests
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(16), (uint)random.Next((int)Ports));
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(20), random.Next(2) == 0 ? (uint)random.Next((int)Ports) : (1u << 30) + (uint)random.Next(100));
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(24), (uint)(random.Next(500) == 0 ? length + 1 : length));
-        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(28), (ushort)(random.Next(50) == 0 ? 2 : 1));
+        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(28), (ushort)(random.Next(_otherTypes) == 0 ? 2 : 1));
         ushort[] operations = [1, 1, 2, 3, 4, 5, 5, 5, 6, 7, (ushort)random.Next(10)];
         BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(30), operations[random.Next(operations.Length)]);
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(32), (uint)random.Next(4));
@@ -118,7 +122,7 @@ public class VsockHostileTests
 
     private static void Play(FakeVsockHost host, Random random)
     {
-        if (random.Next(8) == 0) host.Ask((uint)random.Next((int)Ports));
+        if (random.Next(8) == 0) host.Ask((uint)random.Next((int)Ports), (VsockKind)random.Next(2));
         List<FakeVsockStream> alive = host.Streams.FindAll(s => !s.IsDisposed);
         if (alive.Count == 0) return;
         FakeVsockStream stream = alive[random.Next(alive.Count)];

@@ -13,12 +13,12 @@ public sealed class FakeVsockHost : IVsockHost
 
     public void Attach(IVsockGuest guest) => Guest = guest;
 
-    public IVsockStream? TryConnect(uint port) => Listening.Contains(port) ? New() : null;
+    public IVsockStream? TryConnect(uint port, VsockKind kind) => Listening.Contains(port) ? New(kind) : null;
 
     /// <summary>A peer that wants a port of the guest; null when there is no room.</summary>
-    public FakeVsockStream? Ask(uint port)
+    public FakeVsockStream? Ask(uint port, VsockKind kind = VsockKind.Stream)
     {
-        FakeVsockStream stream = New();
+        FakeVsockStream stream = New(kind);
         if (Guest!.TryOpen(port, stream)) return stream;
         stream.Dispose();
         return null;
@@ -26,9 +26,9 @@ public sealed class FakeVsockHost : IVsockHost
 
     public void Dispose() { }
 
-    private FakeVsockStream New()
+    private FakeVsockStream New(VsockKind kind)
     {
-        FakeVsockStream stream = new();
+        FakeVsockStream stream = new() { Kind = kind };
         Streams.Add(stream);
         return stream;
     }

@@ -7,11 +7,17 @@ namespace Vmm.TestKit;
 /// <summary>A peer of a guest's socket that the test plays.</summary>
 public sealed class FakeVsockStream : IVsockStream
 {
-    private readonly Queue<byte> _toGuest = new();
+    // What is said at once; a stream gives it in any pieces.
+    private readonly LinkedList<ArraySegment<byte>> _toGuest = new();
     private Action? _ready;
+
+    public VsockKind Kind { get; init; }
 
     /// <summary>What the guest has sent.</summary>
     public List<byte> FromGuest { get; } = [];
+
+    /// <summary>The same in the pieces that it came in: the messages, where they are kept apart.</summary>
+    public List<byte[]> Messages { get; } = [];
 
     /// <summary>How much it takes from the guest at the moment.</summary>
     public int Room { get; set; } = int.MaxValue;
@@ -28,7 +34,7 @@ public sealed class FakeVsockStream : IVsockStream
 
     public bool IsPeerGone { get; private set; }
 
-    public int Waiting => _toGuest.Count;
+    public int Waiting => _toGuest.Sum(piece => piece.Count);
 
     public void Attach(Action ready)
     {
@@ -40,7 +46,7 @@ public sealed class FakeVsockStream : IVsockStream
 
     public void Say(ReadOnlySpan<byte> bytes)
     {
-        foreach (byte value in bytes) _toGuest.Enqueue(value);
+        if (!bytes.IsEmpty) _toGuest.AddLast(bytes.ToArray());
         _ready?.Invoke();
     }
 
@@ -58,43 +64,59 @@ public sealed class FakeVsockStream : IVsockStream
 
     public VsockStreamStatus Send(ReadOnlySpan<IoVec> from, out int sent)
     {
-        sent = 0;
+        List<byte> bytes = [];
         foreach (IoVec vector in from)
         {
-            byte[] bytes = new byte[vector.SizeBytes];
-            Marshal.Copy(vector.HostAddress, bytes, 0, bytes.Length);
-            VsockStreamStatus status = Send(bytes, out int part);
-            if (status != VsockStreamStatus.Ok) return sent == 0 ? status : VsockStreamStatus.Ok;
-            sent += part;
-            if ((nuint)part != vector.SizeBytes) break;
+            byte[] piece = new byte[vector.SizeBytes];
+            Marshal.Copy(vector.HostAddress, piece, 0, piece.Length);
+            bytes.AddRange(piece);
         }
 
-        return VsockStreamStatus.Ok;
+        return Send(CollectionsMarshal.AsSpan(bytes), default, out sent);
     }
 
-    public VsockStreamStatus Send(ReadOnlySpan<byte> from, out int sent)
+    public VsockStreamStatus Send(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, out int sent)
     {
         Check();
         sent = 0;
+        byte[] all = [.. first, .. second];
         if (IsPeerGone) return VsockStreamStatus.Ended;
-        if (Room == 0) return VsockStreamStatus.Pending;
-        sent = Math.Min(from.Length, Room);
-        FromGuest.AddRange(from[..sent]);
+        if (Room == 0 || (Kind == VsockKind.Seqpacket && Room < all.Length)) return VsockStreamStatus.Pending;
+        sent = Math.Min(all.Length, Room);
+        FromGuest.AddRange(all.AsSpan(0, sent));
+        Messages.Add(all[..sent]);
         Room -= sent;
         return VsockStreamStatus.Ok;
     }
 
     public VsockStreamStatus Receive(ReadOnlySpan<IoVec> into, out int received)
     {
+        byte[] bytes = new byte[into.ToArray().Sum(vector => (int)vector.SizeBytes)];
+        VsockStreamStatus status = Receive(bytes, out received);
+        int copied = 0;
+        foreach (IoVec vector in into)
+        {
+            int piece = Math.Min((int)vector.SizeBytes, received - copied);
+            Marshal.Copy(bytes, copied, vector.HostAddress, piece);
+            copied += piece;
+        }
+
+        return status;
+    }
+
+    public VsockStreamStatus Receive(Span<byte> into, out int received)
+    {
         Check();
         received = 0;
         if (IsBroken) return VsockStreamStatus.Broken;
-        foreach (IoVec vector in into)
+        while (received < into.Length && _toGuest.First is { } first && (received == 0 || Kind == VsockKind.Stream))
         {
-            byte[] bytes = new byte[Math.Min((int)vector.SizeBytes, _toGuest.Count)];
-            for (int i = 0; i < bytes.Length; i++) bytes[i] = _toGuest.Dequeue();
-            Marshal.Copy(bytes, 0, vector.HostAddress, bytes.Length);
-            received += bytes.Length;
+            int piece = Math.Min(first.Value.Count, into.Length - received);
+            first.Value.AsSpan(0, piece).CopyTo(into[received..]);
+            received += piece;
+            if (piece == first.Value.Count) _toGuest.RemoveFirst();
+            else if (Kind == VsockKind.Seqpacket) return VsockStreamStatus.Broken;
+            else first.Value = first.Value[piece..];
         }
 
         if (received != 0) return VsockStreamStatus.Ok;

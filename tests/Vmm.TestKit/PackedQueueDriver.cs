@@ -9,13 +9,15 @@ namespace Vmm.TestKit;
 /// <param name="deviceEvents">The device's.</param>
 /// <param name="size">Entries.</param>
 /// <param name="hasEventIndex">Whether VIRTIO_F_EVENT_IDX is agreed.</param>
-public sealed class PackedQueueDriver(GuestMemory memory, ulong ring, ulong driverEvents, ulong deviceEvents, ushort size, bool hasEventIndex)
+/// <param name="isInOrder">Whether VIRTIO_F_IN_ORDER is agreed.</param>
+public sealed class PackedQueueDriver(GuestMemory memory, ulong ring, ulong driverEvents, ulong deviceEvents, ushort size, bool hasEventIndex, bool isInOrder = false)
 {
     private const ushort Next = 1, Write = 2, Indirect = 4, Avail = 1 << 7, Used = 1 << 15, Wrap = 1 << 15;
     private const ushort Disable = 1, Desc = 2;
 
     private readonly Stack<ushort> _ids = new(Enumerable.Range(0, size).Reverse().Select(i => (ushort)i));
     private readonly int[] _slots = new int[size];
+    private readonly Queue<ushort> _order = new();
     private int _next, _seen;
     private bool _nextWrap = true, _seenWrap = true;
 
@@ -59,6 +61,7 @@ public sealed class PackedQueueDriver(GuestMemory memory, ulong ring, ulong driv
         Put16(first + 14, firstFlags);
         Free -= slots;
         _slots[id] = slots;
+        if (isInOrder) _order.Enqueue(id);
         return (id, WantsKick(before, slots));
     }
 
@@ -81,7 +84,7 @@ public sealed class PackedQueueDriver(GuestMemory memory, ulong ring, ulong driv
         ushort flags = Get16(at + 14);
         Assert(memory.TryRead(new GuestAddress(at + 8), out uint length));
         ushort id = Get16(at + 12);
-        Assert(id < size && _slots[id] != 0 && (length != 0) == ((flags & Write) != 0));
+        Assert(id < size && _slots[id] != 0 && (length != 0) == ((flags & Write) != 0) && (!isInOrder || _order.Dequeue() == id));
         _seen += _slots[id];
         if (_seen >= size) (_seen, _seenWrap) = (_seen - size, !_seenWrap);
         Free += _slots[id];

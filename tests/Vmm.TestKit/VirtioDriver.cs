@@ -5,7 +5,7 @@ namespace Vmm.TestKit;
 /// <summary>A small virtio driver over PCI: finds the structures, negotiates, runs queues in guest memory, split or packed ones.</summary>
 public sealed class VirtioDriver
 {
-    public const ulong Version1 = 1UL << 32, Indirect = 1UL << 28, EventIndex = 1UL << 29, Packed = 1UL << 34, RingReset = 1UL << 40;
+    public const ulong Version1 = 1UL << 32, Indirect = 1UL << 28, EventIndex = 1UL << 29, Packed = 1UL << 34, InOrder = 1UL << 35, RingReset = 1UL << 40;
     public const byte Acknowledge = 1, Driver = 2, DriverOk = 4, FeaturesOk = 8, NeedsReset = 64;
 
     private const int BytesPerQueue = 0x10_0000, BufferOffset = 0x4_0000, IndirectOffset = 0x3_0000;
@@ -121,12 +121,14 @@ public sealed class VirtioDriver
     /// <summary>One queue.</summary>
     public sealed class Ring(VirtioDriver driver, int index, ushort size, ulong at)
     {
+        // What was offered and not taken back, when the device has agreed to use it in this order.
+        private readonly Queue<ushort>? _order = (driver._features & InOrder) == 0 ? null : new();
         private ushort _next;
         private ushort _seen;
 
         /// <summary>Set when the queue is a packed one, which begins where the descriptors of a split one would.</summary>
         public PackedQueueDriver? Packed { get; } = (driver._features & VirtioDriver.Packed) == 0 ? null
-            : new PackedQueueDriver(driver._memory, at, at + 0x1_0000, at + 0x2_0000, size, (driver._features & EventIndex) != 0);
+            : new PackedQueueDriver(driver._memory, at, at + 0x1_0000, at + 0x2_0000, size, (driver._features & EventIndex) != 0, (driver._features & InOrder) != 0);
 
         public int Index => index;
 
@@ -161,6 +163,7 @@ public sealed class VirtioDriver
         public void Offer(ushort head)
         {
             Put16(Available + 4 + 2 * (ulong)(_next % size), head);
+            _order?.Enqueue(head);
             _next++;
             Put16(Available + 2, _next);
             if ((driver._features & EventIndex) != 0 && Get16(Used + 4 + 8 * (ulong)size) != (ushort)(_next - 1)) return;
@@ -179,6 +182,7 @@ public sealed class VirtioDriver
             if (UsedIndex == _seen) return null;
             GuestAddress element = new(Used + 4 + 8 * (ulong)(_seen % size));
             Assert(driver._memory.TryRead(element, out uint head) & driver._memory.TryRead(element + 4, out uint length));
+            Assert(_order is null || _order.Dequeue() == head);
             _seen++;
             // The next interrupt is wanted for the next element.
             if ((driver._features & EventIndex) != 0) Put16(Available + 4 + 2 * (ulong)size, _seen);

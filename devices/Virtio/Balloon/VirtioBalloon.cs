@@ -65,7 +65,7 @@ public sealed class VirtioBalloon : IVirtioDevice, IStateful<VirtioBalloonState>
     public uint PciClass => OtherMemory;
 
     /// <inheritdoc/>
-    public ulong OfferedFeatures => VIRTIO_BALLOON_F_STATS_VQ
+    public ulong OfferedFeatures => VirtioFeatures.VIRTIO_F_IN_ORDER | VIRTIO_BALLOON_F_STATS_VQ
         | (_options.DeflateOnOom ? VIRTIO_BALLOON_F_DEFLATE_ON_OOM : 0)
         | (_options.Reporting ? VIRTIO_BALLOON_F_PAGE_REPORTING | VIRTIO_BALLOON_F_PAGE_POISON : 0);
 

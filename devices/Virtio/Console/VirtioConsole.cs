@@ -60,7 +60,7 @@ public sealed class VirtioConsole : IVirtioDevice, IStateful<VirtioConsoleState>
     public uint PciClass => OtherCommunication;
 
     /// <inheritdoc/>
-    public ulong OfferedFeatures => VIRTIO_CONSOLE_F_SIZE | VIRTIO_CONSOLE_F_EMERG_WRITE | (_isMultiport ? VIRTIO_CONSOLE_F_MULTIPORT : 0);
+    public ulong OfferedFeatures => VirtioFeatures.VIRTIO_F_IN_ORDER | VIRTIO_CONSOLE_F_SIZE | VIRTIO_CONSOLE_F_EMERG_WRITE | (_isMultiport ? VIRTIO_CONSOLE_F_MULTIPORT : 0);
 
     /// <inheritdoc/>
     public ReadOnlySpan<ushort> QueueSizes => _queueSizes;

@@ -75,7 +75,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, IStateful<VirtioNet
     public uint PciClass => EthernetController;
 
     /// <inheritdoc/>
-    public ulong OfferedFeatures => FeaturesOf(_backend.Offloads & _options.Offloads) | Control
+    public ulong OfferedFeatures => FeaturesOf(_backend.Offloads & _options.Offloads) | Control | VirtioFeatures.VIRTIO_F_IN_ORDER
         | VIRTIO_NET_F_MAC | VIRTIO_NET_F_MRG_RXBUF | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_SPEED_DUPLEX
         | (_options.Mtu != 0 ? VIRTIO_NET_F_MTU : 0)
         | (_receivers.Length > 1 ? VIRTIO_NET_F_MQ : 0);

@@ -50,7 +50,7 @@ public sealed class VirtioPmem : IVirtioDevice, IStateful<VirtioPmemState>, IDis
     public uint PciClass => OtherMassStorage;
 
     /// <inheritdoc/>
-    public ulong OfferedFeatures => 0;
+    public ulong OfferedFeatures => VirtioFeatures.VIRTIO_F_IN_ORDER;
 
     /// <inheritdoc/>
     public ReadOnlySpan<ushort> QueueSizes => Sizes;

@@ -7,7 +7,7 @@ using static Vmm.Devices.Virtio.Vsock.VirtioVsockRegisters;
 namespace Vmm.Devices.Virtio.Vsock;
 
 /// <summary>
-/// The socket device (virtio 1.2 §5.10): streams between the guest and the host. One worker does everything with connections; the streams
+/// The socket device (virtio 1.2 §5.10): streams and sequences of messages between the guest and the host. One worker does everything with connections; the streams
 /// themselves never block it. The guest's mistakes cost it the connection, or the queue when a packet is none.
 /// </summary>
 public sealed class VirtioVsock : IVirtioDevice, IVsockGuest, IStateful<VirtioVsockState>, IDisposable
@@ -59,7 +59,7 @@ public sealed class VirtioVsock : IVirtioDevice, IVsockGuest, IStateful<VirtioVs
     public uint PciClass => OtherCommunication;
 
     /// <inheritdoc/>
-    public ulong OfferedFeatures => VIRTIO_VSOCK_F_STREAM;
+    public ulong OfferedFeatures => VirtioFeatures.VIRTIO_F_IN_ORDER | VIRTIO_VSOCK_F_STREAM | VIRTIO_VSOCK_F_SEQPACKET;
 
     /// <inheritdoc/>
     public ReadOnlySpan<ushort> QueueSizes => Sizes;
@@ -106,7 +106,7 @@ public sealed class VirtioVsock : IVirtioDevice, IVsockGuest, IStateful<VirtioVs
     {
         lock (_arrivalGate)
         {
-            if (_isDisposed || Volatile.Read(ref _activation) is null || _arrivals.Count + _switch.Count >= MostConnections) return false;
+            if (_isDisposed || Volatile.Read(ref _activation) is not { } activation || !Knows(activation, stream.Kind) || _arrivals.Count + _switch.Count >= MostConnections) return false;
             _arrivals.Enqueue((port, stream));
         }
 
@@ -145,6 +145,7 @@ public sealed class VirtioVsock : IVirtioDevice, IVsockGuest, IStateful<VirtioVs
         if (isRestored) Volatile.Write(ref _isRestored, false);
         if (isRestored || !ReferenceEquals(activation, _served)) _switch.Clear();
         _served = activation;
+        _switch.HasSeqpacket = activation is not null && Knows(activation, VsockKind.Seqpacket);
         TakeArrivals();
         _switch.ServeStreams();
         if (activation is null) return;
@@ -153,6 +154,9 @@ public sealed class VirtioVsock : IVirtioDevice, IVsockGuest, IStateful<VirtioVs
         isMore |= Receive(activation.Queues[ReceiveQueue]);
         if (isMore) _worker.Wake();
     }
+
+    // Streams need no feature (§5.10.3.1).
+    private static bool Knows(VirtioActivation activation, VsockKind kind) => kind == VsockKind.Stream || activation.Has(VIRTIO_VSOCK_F_SEQPACKET);
 
     private void TakeArrivals()
     {
@@ -164,7 +168,7 @@ public sealed class VirtioVsock : IVirtioDevice, IVsockGuest, IStateful<VirtioVs
                 if (!_arrivals.TryDequeue(out arrival)) return;
             }
 
-            if (_served is null) arrival.Stream.Dispose();
+            if (_served is null || !Knows(_served, arrival.Stream.Kind)) arrival.Stream.Dispose();
             else _switch.Ask(arrival.Port, arrival.Stream);
         }
     }

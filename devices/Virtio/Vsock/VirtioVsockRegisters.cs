@@ -4,6 +4,7 @@ namespace Vmm.Devices.Virtio.Vsock;
 internal static class VirtioVsockRegisters
 {
     public const ulong VIRTIO_VSOCK_F_STREAM = 1UL << 0;
+    public const ulong VIRTIO_VSOCK_F_SEQPACKET = 1UL << 1;
     public const ulong VMADDR_CID_HOST = 2;
 
     public const uint VIRTIO_VSOCK_EVENT_TRANSPORT_RESET = 0;

@@ -5,8 +5,8 @@ using Vmm.Devices.Virtio.Queue;
 namespace Vmm.Devices.Virtio.Vsock;
 
 /// <summary>
-/// One connection between the guest and a stream of the host, with credit in both directions (virtio 1.2 §5.10.6.3). What the guest may
-/// send is bounded by <see cref="VsockBuffer"/>; what the host sends waits in the stream until the guest has room. The worker's alone.
+/// One connection between the guest and a socket of the host, with credit in both directions (virtio 1.2 §5.10.6.3). What the guest may
+/// send is bounded by <see cref="VsockBuffer"/>; what the host sends waits in the socket until the guest has room. The worker's alone.
 /// </summary>
 internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, VsockTally tally)
 {
@@ -16,6 +16,8 @@ internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, Vso
     private const uint CreditStep = VsockBuffer.SizeBytes / 4;
 
     private readonly VsockBuffer _buffer = new();
+    private readonly VsockMessage _message = new();
+    private readonly bool _isSeqpacket = stream.Kind == VsockKind.Seqpacket;
     private bool _isOpen, _isSendClosed, _maySend = true, _mayReceive = true, _hasAskedForCredit;
     private VsockShutdown _guestShutdown, _hostShutdown;
     private Owed _owed;
@@ -38,6 +40,9 @@ internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, Vso
 
     public VsockPorts Ports => ports;
 
+    /// <summary>As packets name it.</summary>
+    public ushort Type => VsockHeader.TypeOf(stream.Kind);
+
     /// <summary>The connection is no more; what it held is released.</summary>
     public bool IsOver { get; private set; }
 
@@ -54,6 +59,9 @@ internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, Vso
     public bool HasPacket => !IsOver && !IsDraining && (_owed != Owed.None || CanReceive);
 
     private bool CanReceive => _isOpen && _mayReceive && (_guestShutdown & VsockShutdown.RECEIVE) == 0 && (_hostShutdown & VsockShutdown.SEND) == 0 && Credit != 0;
+
+    /// <summary>Bytes that can be passed on together.</summary>
+    private int Sendable => _isSeqpacket ? _buffer.MessageBytes : _buffer.Count;
 
     private bool IsHostDeaf => (_hostShutdown & VsockShutdown.RECEIVE) != 0;
 
@@ -98,7 +106,7 @@ internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, Vso
                 stream.Accepted(ports.Host);
                 break;
             case VsockOperation.RW when _isOpen && (_guestShutdown & VsockShutdown.SEND) == 0 && header.Length <= VsockBuffer.SizeBytes - (_received - _forwarded):
-                TakeData(chain, (int)header.Length);
+                TakeData(header, chain);
                 break;
             case VsockOperation.SHUTDOWN:
                 _guestShutdown |= (VsockShutdown)header.Flags & VsockShutdown.Both;
@@ -133,9 +141,9 @@ internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, Vso
             SourcePort = ports.Host,
             DestinationPort = ports.Guest,
             Length = length,
-            Type = VsockHeader.Stream,
+            Type = Type,
             Operation = operation,
-            Flags = operation == VsockOperation.SHUTDOWN ? (uint)_hostShutdown : 0,
+            Flags = FlagsOf(operation),
             BufferBytes = VsockBuffer.SizeBytes,
             Forwarded = _forwarded,
         };
@@ -152,8 +160,16 @@ internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, Vso
         if (IsOver) return;
         IsOver = true;
         _buffer.Remove(_buffer.Count);
+        _message.Drop();
         stream.Dispose();
     }
+
+    private uint FlagsOf(VsockOperation operation) => operation switch
+    {
+        VsockOperation.SHUTDOWN => (uint)_hostShutdown,
+        VsockOperation.RW when _isSeqpacket && _message.Left == 0 => VsockHeader.VIRTIO_VSOCK_SEQ_EOM,
+        _ => 0,
+    };
 
     private (VsockOperation Operation, uint Length) NextPacket(VirtChain chain)
     {
@@ -186,22 +202,13 @@ internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, Vso
         if (Credit != 0) _hasAskedForCredit = false;
     }
 
-    // From the stream straight into the guest's buffer.
     private uint Receive(VirtChain chain)
     {
         ulong room = Math.Min(Math.Min(chain.WritableBytes - VsockHeader.SizeBytes, Credit), VsockBuffer.SizeBytes);
-        Span<IoVec> vectors = stackalloc IoVec[MostVectors];
-        if (!chain.TryPinWritable(VsockHeader.SizeBytes, room, vectors, out int count))
-        {
-            Break();
-            return 0;
-        }
-
-        VsockStreamStatus status = stream.Receive(vectors[..count], out int received);
-        switch (status)
+        int received;
+        switch (_isSeqpacket ? ReceiveMessage(chain, room, out received) : ReceiveBytes(chain, room, out received))
         {
             case VsockStreamStatus.Ok:
-                chain.MarkWritten(VsockHeader.SizeBytes, (ulong)received);
                 _sent += (uint)received;
                 tally.BytesToGuest += (uint)received;
                 AskForCredit();
@@ -218,6 +225,32 @@ internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, Vso
         }
     }
 
+    // From the socket straight into the guest's buffer.
+    private VsockStreamStatus ReceiveBytes(VirtChain chain, ulong room, out int received)
+    {
+        received = 0;
+        Span<IoVec> vectors = stackalloc IoVec[MostVectors];
+        if (!chain.TryPinWritable(VsockHeader.SizeBytes, room, vectors, out int count)) return VsockStreamStatus.Broken;
+        VsockStreamStatus status = stream.Receive(vectors[..count], out received);
+        chain.MarkWritten(VsockHeader.SizeBytes, (ulong)received);
+        return status;
+    }
+
+    // The socket gives a message whole, and the guest may have room for a part of it.
+    private VsockStreamStatus ReceiveMessage(VirtChain chain, ulong room, out int received)
+    {
+        received = 0;
+        if (_message.Left == 0)
+        {
+            if (_message.Take(stream) is not VsockStreamStatus.Ok and var status) return status;
+            // The guest's programs get whole messages only, so it would never have room for all of this one.
+            if ((uint)_message.Left > _guestBufferBytes) return VsockStreamStatus.Broken;
+        }
+
+        received = (int)Math.Min(room, (ulong)_message.Left);
+        return _message.TryPass(chain, received) ? VsockStreamStatus.Ok : VsockStreamStatus.Broken;
+    }
+
     private void AskForCredit()
     {
         if (Credit != 0 || _hasAskedForCredit) return;
@@ -225,15 +258,21 @@ internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, Vso
         _owed |= Owed.CreditRequest;
     }
 
-    private void TakeData(VirtChain chain, int length)
+    private void TakeData(in VsockHeader header, VirtChain chain)
     {
+        int length = (int)header.Length;
+        bool isEnd = (header.Flags & VsockHeader.VIRTIO_VSOCK_SEQ_EOM) != 0;
         _received += (uint)length;
         tally.BytesFromGuest += (uint)length;
-        int sent = _buffer.Count == 0 && _maySend && !IsHostDeaf ? SendDirectly(chain, length) : 0;
+        bool isWhole = !_isSeqpacket || isEnd;
+        int sent = isWhole && _buffer.Count == 0 && _maySend && !IsHostDeaf ? SendDirectly(chain, length) : 0;
         if (IsHostDeaf) sent = length;
         _forwarded += (uint)sent;
         if (sent != length) _buffer.Add(chain, VsockHeader.SizeBytes + (ulong)sent, length - sent);
+        if (_isSeqpacket && isEnd) _buffer.EndMessage();
         Flush();
+        // A message that is longer than what the guest may send would never end.
+        if (_isSeqpacket && _buffer.Count == VsockBuffer.SizeBytes && _buffer.MessageBytes == 0) Break();
     }
 
     private int SendDirectly(VirtChain chain, int length)
@@ -246,14 +285,18 @@ internal sealed class VsockConnection(VsockPorts ports, IVsockStream stream, Vso
     // Passes on what is kept, then what the guest's end of sending brings.
     private void Flush()
     {
-        while (_buffer.Count != 0 && _maySend)
+        while (_maySend && Sendable is > 0 and int count)
         {
-            if (!Judge(stream.Send(_buffer.First, out int sent))) continue;
+            _buffer.Oldest(count, out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second);
+            if (!Judge(stream.Send(first, second, out int sent))) continue;
             _forwarded += (uint)sent;
             _buffer.Remove(sent);
         }
 
-        if (_forwarded - _announced >= CreditStep) _owed |= Owed.Credit;
+        // What is kept may be a part of a message, for whose rest the guest needs all the room there is.
+        bool isShort = _received - _announced > VsockBuffer.SizeBytes - CreditStep && _forwarded != _announced;
+        if ((isShort && _buffer.Count != 0 && Sendable == 0) || _forwarded - _announced >= CreditStep) _owed |= Owed.Credit;
+        if ((_guestShutdown & VsockShutdown.SEND) != 0 && _isSeqpacket) _buffer.RemoveUnfinished();
         if (_buffer.Count != 0) return;
         if (IsDraining)
         {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Vmm.Core.Backends;
 
 namespace Vmm.Devices.Virtio.Vsock;
 
@@ -7,8 +8,11 @@ internal readonly record struct VsockHeader
 {
     public const int SizeBytes = 44;
 
-    /// <summary>VIRTIO_VSOCK_TYPE_STREAM.</summary>
-    public const ushort Stream = 1;
+    public const ushort VIRTIO_VSOCK_TYPE_STREAM = 1;
+    public const ushort VIRTIO_VSOCK_TYPE_SEQPACKET = 2;
+
+    /// <summary>Flag of data: a message ends with them (§5.10.6.4).</summary>
+    public const uint VIRTIO_VSOCK_SEQ_EOM = 1 << 0;
 
     public ulong SourceCid { get; init; }
     public ulong DestinationCid { get; init; }
@@ -24,6 +28,9 @@ internal readonly record struct VsockHeader
 
     /// <summary>Bytes that have left the sender's buffer since the beginning; wraps.</summary>
     public uint Forwarded { get; init; }
+
+    /// <summary>How a kind of connection is named in a packet.</summary>
+    public static ushort TypeOf(VsockKind kind) => kind == VsockKind.Seqpacket ? VIRTIO_VSOCK_TYPE_SEQPACKET : VIRTIO_VSOCK_TYPE_STREAM;
 
     public static VsockHeader Read(ReadOnlySpan<byte> from) => new()
     {

@@ -33,6 +33,9 @@ internal sealed class VsockSwitch(ulong guestCid, IVsockHost host, Action wake)
         set => Volatile.Write(ref _nextPort, Math.Max(FirstPort, value));
     }
 
+    /// <summary>The guest knows connections that carry messages.</summary>
+    public bool HasSeqpacket { get; set; }
+
     /// <summary>No packet may be delivered before one was filled.</summary>
     public bool IsFull => _resets.Count >= MostResets;
 
@@ -92,13 +95,13 @@ internal sealed class VsockSwitch(ulong guestCid, IVsockHost host, Action wake)
         }
 
         VsockPorts ports = new(header.DestinationPort, header.SourcePort);
-        bool isStream = header.Type == VsockHeader.Stream;
-        if (isStream && _connections.TryGetValue(ports, out VsockConnection? connection))
+        bool isKnown = _connections.TryGetValue(ports, out VsockConnection? connection);
+        if (isKnown && header.Type == connection!.Type)
         {
             connection.Handle(header, chain);
             Review(connection);
         }
-        else if (isStream && header.Operation == VsockOperation.REQUEST && Connect(ports.Host) is { } stream)
+        else if (!isKnown && header.Operation == VsockOperation.REQUEST && Connect(ports.Host, header.Type) is { } stream)
         {
             Add(ports, stream).Answer(header);
             Review(_connections[ports]);
@@ -126,9 +129,15 @@ internal sealed class VsockSwitch(ulong guestCid, IVsockHost host, Action wake)
         return 0;
     }
 
-    private IVsockStream? Connect(uint port)
+    private IVsockStream? Connect(uint port, ushort type)
     {
-        IVsockStream? stream = _count < VirtioVsock.MostConnections ? host.TryConnect(port) : null;
+        VsockKind? kind = type switch
+        {
+            VsockHeader.VIRTIO_VSOCK_TYPE_STREAM => VsockKind.Stream,
+            VsockHeader.VIRTIO_VSOCK_TYPE_SEQPACKET when HasSeqpacket => VsockKind.Seqpacket,
+            _ => null,
+        };
+        IVsockStream? stream = kind is { } known && _count < VirtioVsock.MostConnections ? host.TryConnect(port, known) : null;
         if (stream is null) _tally.Refused++;
         return stream;
     }

@@ -7,6 +7,6 @@ public interface IVsockHost : IDisposable
     void Attach(IVsockGuest guest);
 
     /// <summary>The guest connects to a port of the host.</summary>
-    /// <returns>The caller's; null when nobody listens there.</returns>
-    IVsockStream? TryConnect(uint port);
+    /// <returns>The caller's; null when nobody listens there for this kind of connection.</returns>
+    IVsockStream? TryConnect(uint port, VsockKind kind);
 }

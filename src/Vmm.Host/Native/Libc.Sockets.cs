@@ -2,14 +2,16 @@ using System.Runtime.InteropServices;
 
 namespace Vmm.Host.Native;
 
-/// <summary>Unix stream sockets.</summary>
+/// <summary>Unix sockets.</summary>
 internal static unsafe partial class Libc
 {
     public const int AF_UNIX = 1;
     public const int SOCK_STREAM = 1;
+    public const int SOCK_SEQPACKET = 5;
     public const int SOCK_NONBLOCK = O_NONBLOCK;
     public const int SOCK_CLOEXEC = O_CLOEXEC;
     public const int MSG_PEEK = 2;
+    public const int MSG_TRUNC = 0x20;
     public const int MSG_NOSIGNAL = 0x4000;
     public const int MSG_CTRUNC = 8;
     public const int MSG_CMSG_CLOEXEC = 0x4000_0000;
@@ -19,6 +21,7 @@ internal static unsafe partial class Libc
     public const int SHUT_RDWR = 2;
     public const short POLLERR = 8;
     public const short POLLHUP = 0x10;
+    public const short POLLRDHUP = 0x2000;
 
     [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
     public static partial int Socket(int family, int type, int protocol);

@@ -7,40 +7,41 @@ using Vmm.Host.Native;
 
 namespace Vmm.Host.Vsock;
 
-/// <summary>A Unix stream socket as the host's end of a connection with the guest.</summary>
+/// <summary>A Unix socket as the host's end of a connection with the guest.</summary>
 internal sealed unsafe class UnixVsockStream : IVsockStream
 {
+    // So many empty messages are passed over at once: they say nothing, and the peer can send them without end.
+    private const int MostEmpty = 16;
+
     private readonly EpollLoop _loop;
     private readonly LinuxFile _socket;
     private readonly int _fd;
     private readonly Action _closed;
     private EpollRegistration? _registration;
+    private Action? _ready;
     private bool _isDisposed;
 
     /// <param name="loop">Says when the socket is ready.</param>
     /// <param name="socket">Connected and non-blocking; owned from here on.</param>
+    /// <param name="kind">What the socket carries.</param>
     /// <param name="closed">Told when the socket is closed.</param>
-    public UnixVsockStream(EpollLoop loop, LinuxFile socket, Action closed)
+    public UnixVsockStream(EpollLoop loop, LinuxFile socket, VsockKind kind, Action closed)
     {
-        (_loop, _socket, _closed) = (loop, socket, closed);
+        (_loop, _socket, Kind, _closed) = (loop, socket, kind, closed);
         _fd = socket.Fd;
     }
 
     /// <inheritdoc/>
-    public bool IsPeerGone
-    {
-        get
-        {
-            Libc.PollFd poll = new() { Fd = _fd };
-            // SAFETY: a local that outlives the call.
-            return Libc.Poll(&poll, 1, 0) > 0 && (poll.Returned & (Libc.POLLHUP | Libc.POLLERR)) != 0;
-        }
-    }
+    public VsockKind Kind { get; }
+
+    /// <inheritdoc/>
+    public bool IsPeerGone => Poll(Libc.POLLHUP | Libc.POLLERR);
 
     /// <inheritdoc/>
     public void Attach(Action ready)
     {
         const EpollEvents everything = EpollEvents.Readable | EpollEvents.Writable | EpollEvents.PeerClosed | EpollEvents.EdgeTriggered;
+        _ready = ready;
         try
         {
             _registration = _loop.Add(_fd, everything, _ => ready());
@@ -59,16 +60,16 @@ internal sealed unsafe class UnixVsockStream : IVsockStream
         Span<byte> line = stackalloc byte[24];
         Encoding.ASCII.TryGetBytes(string.Create(CultureInfo.InvariantCulture, $"OK {port}\n"), line, out int length);
         // Nothing was sent before, so there is room, or nobody is left to read it.
-        Send(line[..length], out _);
+        Send(line[..length], default, out _);
     }
 
     /// <inheritdoc/>
-    public VsockStreamStatus Send(ReadOnlySpan<byte> from, out int sent)
+    public VsockStreamStatus Send(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, out int sent)
     {
-        fixed (byte* start = from)
+        fixed (byte* one = first)
+        fixed (byte* other = second)
         {
-            IoVec vector = new((nint)start, (nuint)from.Length);
-            return Send(new ReadOnlySpan<IoVec>(in vector), out sent);
+            return Send([new IoVec((nint)one, (nuint)first.Length), new IoVec((nint)other, (nuint)second.Length)], out sent);
         }
     }
 
@@ -91,8 +92,19 @@ internal sealed unsafe class UnixVsockStream : IVsockStream
     }
 
     /// <inheritdoc/>
+    public VsockStreamStatus Receive(Span<byte> into, out int received)
+    {
+        fixed (byte* start = into)
+        {
+            IoVec vector = new((nint)start, (nuint)into.Length);
+            return Receive(new ReadOnlySpan<IoVec>(in vector), out received);
+        }
+    }
+
+    /// <inheritdoc/>
     public VsockStreamStatus Receive(ReadOnlySpan<IoVec> into, out int received)
     {
+        int empty = 0;
         fixed (IoVec* first = into)
         {
             Libc.MsgHdr message = new() { Vectors = first, VectorCount = (nuint)into.Length };
@@ -101,8 +113,16 @@ internal sealed unsafe class UnixVsockStream : IVsockStream
                 // SAFETY: the caller's pinned vectors outlive the call; the kernel writes at most what they cover.
                 nint count = Libc.Recvmsg(_fd, &message, 0);
                 received = (int)Math.Max(0, count);
-                if (count > 0) return VsockStreamStatus.Ok;
-                if (count == 0) return VsockStreamStatus.Ended;
+                if (count > 0) return (message.Flags & Libc.MSG_TRUNC) == 0 ? VsockStreamStatus.Ok : VsockStreamStatus.Broken;
+                if (count == 0)
+                {
+                    if (Kind == VsockKind.Stream || Poll(Libc.POLLRDHUP | Libc.POLLHUP)) return VsockStreamStatus.Ended;
+                    if (++empty < MostEmpty) continue;
+                    // What comes behind them is not announced again.
+                    if (_ready is { } ready) _loop.Post(ready);
+                    return VsockStreamStatus.Pending;
+                }
+
                 int errno = Marshal.GetLastPInvokeError();
                 if (errno != Errno.EINTR) return errno == Errno.EAGAIN ? VsockStreamStatus.Pending : VsockStreamStatus.Broken;
             }
@@ -120,5 +140,12 @@ internal sealed unsafe class UnixVsockStream : IVsockStream
         _registration?.Dispose();
         _socket.Dispose();
         _closed();
+    }
+
+    private bool Poll(short what)
+    {
+        Libc.PollFd poll = new() { Fd = _fd, Wanted = what };
+        // SAFETY: a local that outlives the call.
+        return Libc.Poll(&poll, 1, 0) > 0 && (poll.Returned & what) != 0;
     }
 }

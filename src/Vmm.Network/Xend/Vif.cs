@@ -77,7 +77,7 @@ public sealed class Vif : IDisposable
         catch
         {
             vif.Dispose();
-            foreach (TapQueue queue in vif._queues) queue.Dispose();
+            vif.Close(host);
             throw;
         }
     }
@@ -120,6 +120,24 @@ public sealed class Vif : IDisposable
         for (int i = 0; i < _record.Spec.Queues; i++) _queues.Add(TapQueue.Open(name, _record.Spec.Queues > 1));
         if (_record.Spec.HasTwin) _twin = TapQueue.Open(name + TwinSuffix, isMultiQueue: false);
         foreach (string made in Interfaces(name)) Sysctl.WriteIfThere($"ipv6/conf/{made}/disable_ipv6", "1");
+    }
+
+    // A child of this process may hold the queues until it has become another program, and the interface would stay as long.
+    private void Close(RouteNetlink host)
+    {
+        try
+        {
+            foreach (string name in _queues.Count == 0 ? [] : Interfaces(Name))
+            {
+                if (host.FindLink(name) is { } link) host.DeleteLink(link);
+            }
+        }
+        catch (LinuxException e)
+        {
+            _note(e.Message);
+        }
+
+        foreach (TapQueue queue in _queues) queue.Dispose();
     }
 
     private string[] Interfaces(string name) => _record.Spec.HasTwin ? [name, name + TwinSuffix] : [name];

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 using Vmm.Devices.Virtio;
 using Vmm.Devices.Virtio.Queue;
@@ -9,7 +10,8 @@ namespace Vmm.Fuzz.Virtio;
 
 /// <summary>
 /// Packets of a guest's socket driver, and peers on the host. The input is a row of records: what (the low two bits of a byte) and two bytes
-/// of size, and for a packet so many bytes, which with bit 2 get right context ids and length. Bit 3 leaves the guest without new buffers.
+/// of size, and for a packet so many bytes, which with bit 2 get right context ids and length. Bit 3 leaves the guest without new buffers. A peer
+/// that asks for an odd port wants to exchange messages.
 /// </summary>
 public sealed class VsockTarget : IFuzzTarget
 {
@@ -42,7 +44,7 @@ public sealed class VsockTarget : IFuzzTarget
 
         using (VirtioVsock device = new(Cid, host, workers))
         {
-            device.Activate(new VirtioActivation(VirtioFeatures.VIRTIO_F_VERSION_1, queues, () => { }));
+            device.Activate(new VirtioActivation(VirtioFeatures.VIRTIO_F_VERSION_1 | device.OfferedFeatures, queues, () => { }));
             Guest guest = new(memory.Memory, device, workers);
             for (int i = 0; i < MostRecords && input.Length >= 3; i++)
             {
@@ -75,7 +77,7 @@ public sealed class VsockTarget : IFuzzTarget
         List<FakeVsockStream> alive = host.Streams.FindAll(s => !s.IsDisposed);
         if ((what & 3) == 2 || alive.Count == 0)
         {
-            host.Ask(size);
+            host.Ask(size, (size & 1) == 0 ? VsockKind.Stream : VsockKind.Seqpacket);
             return;
         }
 

@@ -88,9 +88,9 @@ public sealed class UnixVsockHostTests : IDisposable
     [Fact]
     public void TryConnect_NobodyListens_Null()
     {
-        Assert.Null(_host.TryConnect(52));
+        Assert.Null(_host.TryConnect(52, VsockKind.Stream));
         File.WriteAllText(SocketPath + "_53", "no socket");
-        Assert.Null(_host.TryConnect(53));
+        Assert.Null(_host.TryConnect(53, VsockKind.Stream));
     }
 
     [Fact]
@@ -99,7 +99,7 @@ public sealed class UnixVsockHostTests : IDisposable
         using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(SocketPath + "_52"));
         listener.Listen();
-        using IVsockStream stream = _host.TryConnect(52)!;
+        using IVsockStream stream = _host.TryConnect(52, VsockKind.Stream)!;
         using Socket peer = listener.Accept();
         using SemaphoreSlim ready = new(0);
         stream.Attach(() => ready.Release());
@@ -108,13 +108,13 @@ public sealed class UnixVsockHostTests : IDisposable
         Random.Shared.NextBytes(data);
         int sent = 0;
         VsockStreamStatus status;
-        while ((status = stream.Send(data, out int part)) == VsockStreamStatus.Ok) sent += part;
+        while ((status = stream.Send(data, default, out int part)) == VsockStreamStatus.Ok) sent += part;
         Assert.Equal(VsockStreamStatus.Pending, status);
         byte[] received = new byte[sent];
         for (int at = 0; at < sent;) at += peer.Receive(received.AsSpan(at));
         Assert.Equal(data, received[..data.Length]);
         Assert.True(ready.Wait(Patience));
-        Assert.Equal(VsockStreamStatus.Ok, stream.Send(data, out _));
+        Assert.Equal(VsockStreamStatus.Ok, stream.Send(data, default, out _));
 
         peer.Shutdown(SocketShutdown.Send);
         Assert.True(SpinWait.SpinUntil(() => ReceiveStatus(stream) == VsockStreamStatus.Ended, Patience));
@@ -124,7 +124,7 @@ public sealed class UnixVsockHostTests : IDisposable
         Assert.Equal(0, peer.Receive(received));
         peer.Dispose();
         Assert.True(SpinWait.SpinUntil(() => stream.IsPeerGone, Patience));
-        Assert.Equal(VsockStreamStatus.Ended, stream.Send(data, out _));
+        Assert.Equal(VsockStreamStatus.Ended, stream.Send(data, default, out _));
     }
 
     [Fact]
@@ -133,18 +133,79 @@ public sealed class UnixVsockHostTests : IDisposable
         using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(SocketPath + "_52"));
         listener.Listen();
-        using IVsockStream stream = _host.TryConnect(52)!;
+        using IVsockStream stream = _host.TryConnect(52, VsockKind.Stream)!;
         Socket peer = listener.Accept();
         Assert.Equal(VsockStreamStatus.Pending, ReceiveStatus(stream));
-        stream.Send("unread"u8, out _);
+        stream.Send("unread"u8, default, out _);
         peer.Dispose();
         Assert.Equal(VsockStreamStatus.Broken, ReceiveStatus(stream));
         Assert.True(stream.IsPeerGone);
     }
 
-    private static Socket Connect(string path)
+    [Theory]
+    [InlineData("CONNECT 7\n")]
+    [InlineData("connect 7")]
+    public void SeqpacketPeer_SaysItsPort_MessagesStayApart(string line)
     {
-        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = (int)Patience.TotalMilliseconds };
+        using Socket peer = Connect(SocketPath + UnixVsockHost.SeqpacketSuffix, SocketType.Seqpacket);
+        peer.Send(Encoding.ASCII.GetBytes(line));
+        peer.Send("first"u8);
+        peer.Send("second"u8);
+        (uint port, IVsockStream stream) = TakeOpened();
+        Assert.Equal((7u, VsockKind.Seqpacket), (port, stream.Kind));
+        stream.Accepted(88);
+        byte[] bytes = new byte[64];
+        Assert.Equal("OK 88\n", Encoding.ASCII.GetString(bytes, 0, peer.Receive(bytes)));
+        Assert.Equal("first", ReceiveFrom(stream, 64));
+        Assert.Equal("second", ReceiveFrom(stream, 64));
+        Assert.Equal(VsockStreamStatus.Ok, stream.Send("in two"u8, " places"u8, out _));
+        Assert.Equal("in two places", Encoding.ASCII.GetString(bytes, 0, peer.Receive(bytes)));
+    }
+
+    [Theory]
+    [InlineData("HELLO 1\n")]
+    [InlineData("CONNECT 1\nand more")]
+    [InlineData("CONNECT 00000000000000000000000000001")]
+    public void SeqpacketPeer_SaysSomethingElse_Closed(string message)
+    {
+        using Socket peer = Connect(SocketPath + UnixVsockHost.SeqpacketSuffix, SocketType.Seqpacket);
+        peer.Send(Encoding.ASCII.GetBytes(message));
+        Assert.Equal("", Receive(peer, 1));
+        Assert.Empty(_guest.Opened);
+    }
+
+    [Fact]
+    public void Seqpacket_EmptyLongAndLastMessages_EachIsToldAsItIs()
+    {
+        using Socket listener = new(AddressFamily.Unix, SocketType.Seqpacket, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(SocketPath + "_52"));
+        listener.Listen();
+        Assert.Null(_host.TryConnect(52, VsockKind.Stream));
+        using IVsockStream stream = _host.TryConnect(52, VsockKind.Seqpacket)!;
+        using Socket peer = listener.Accept();
+        using SemaphoreSlim ready = new(0);
+        stream.Attach(() => ready.Release());
+        const int Empty = 40;
+        for (int i = 0; i < Empty; i++) peer.Send(Array.Empty<byte>());
+        peer.Send("word"u8);
+        // So many that say nothing are not passed over at once.
+        Assert.Equal(VsockStreamStatus.Pending, ReceiveStatus(stream));
+        Assert.Equal("word", ReceiveFrom(stream, 16));
+        peer.Send(new byte[17]);
+        Assert.Equal(VsockStreamStatus.Broken, ReceiveStatus(stream));
+        byte[] data = new byte[10_000];
+        while (stream.Send(data, default, out int sent) == VsockStreamStatus.Ok) Assert.Equal(data.Length, sent);
+        Assert.Equal(data.Length, peer.Receive(new byte[2 * data.Length]));
+        peer.Shutdown(SocketShutdown.Send);
+        Assert.True(SpinWait.SpinUntil(() => ReceiveStatus(stream) == VsockStreamStatus.Ended, Patience));
+        Assert.False(stream.IsPeerGone);
+        peer.Dispose();
+        Assert.True(SpinWait.SpinUntil(() => stream.IsPeerGone, Patience));
+    }
+
+    private static Socket Connect(string path, SocketType type = SocketType.Stream)
+    {
+        Socket socket = new(AddressFamily.Unix, type, ProtocolType.Unspecified) { ReceiveTimeout = (int)Patience.TotalMilliseconds };
         socket.Connect(new UnixDomainSocketEndPoint(path));
         return socket;
     }
