@@ -6,6 +6,7 @@ using Vmm.Host;
 using Vmm.Host.Processes;
 using Vmm.Machine;
 using Vmm.Machine.Config;
+using Vmm.Machine.Served;
 
 namespace Vmm.Cli;
 
@@ -38,12 +39,14 @@ internal static class DeviceModelCommand
             Description = "The devices of a machine in JSON, as 'vmm run --dry-run' prints it, one for each --socket or --fd in this order.",
         };
         Option<string?> name = new("--name") { HelpName = "NAME", Description = "The machine's name, from which addresses of network devices follow. [default: guest]" };
-        Command command = new("device-model", "Serve devices of a guest that is in another process (vhost-user).") { sockets, descriptors, config, name };
+        Option<int?> control = new("--control") { HelpName = "N", Description = "A machine's own device model: the channel to the machine, as an open descriptor.", Hidden = true };
+        Command command = new("device-model", "Serve devices of a guest that is in another process (vhost-user).") { sockets, descriptors, config, name, control };
         foreach (string kind in DeviceModelHost.Kinds)
             command.Options.Add(new Option<string[]>($"--{kind}") { HelpName = "…", Description = $"A device, as for 'vmm run --{kind}'.", Arity = ArgumentArity.ZeroOrMore });
         CommandLine.AppendToHelp(command, Help + ExitCodes.Help);
         command.SetAction(result =>
         {
+            if (result.GetValue(control) is { } channel) return Obey(channel);
             List<ConfigError> errors = [];
             MachineConfig? machine = ReadMachine(result.GetValue(config), result.GetValue(name), errors);
             List<(string Place, DeviceConfig Device)> devices = machine is null ? [] : ReadDevices(result.Tokens, machine, result.GetValue(config) is not null, errors);
@@ -95,6 +98,21 @@ internal static class DeviceModelCommand
         foreach (DeviceConfig device in devices.Where(device => !DeviceModelHost.CanServe(device))) errors.Add(new("config", $"'{device.Id}' is of a kind that cannot be served from here"));
         if (errors.Count == 0) errors.AddRange(ConfigValidator.ValidateDevices(devices));
         return errors.Count == 0 ? [.. places.Zip(devices)] : [];
+    }
+
+    /// <summary>Is the device model of one machine, until that lets go.</summary>
+    private static int Obey(int channel)
+    {
+        ProcessPrivacy.Enter();
+        DeviceModelServer? server = null;
+        using EpollLoop loop = new("event loop", line => server?.Note(line));
+        using (server = new DeviceModelServer(UnixChannel.OfDescriptor(channel), loop))
+        {
+            using SignalHandlers handlers = new((_, _) => server.Stop());
+            server.Run();
+        }
+
+        return (int)ExitCode.Ok;
     }
 
     private static int Run(MachineConfig machine, List<(string Place, DeviceConfig Device)> devices)

@@ -1,112 +1,116 @@
+using System.Text;
+using Vmm.DeviceModel.Control;
 using Vmm.Host;
 using Vmm.Host.Processes;
 
 namespace Vmm.DeviceModel;
 
 /// <summary>
-/// The process that serves a guest's devices: <c>vmm device-model</c>, with a socket for each device handed down. When it is found dead it is
-/// started again, and a socket that its front end has lost means that it must be. It ends when all its sockets do.
+/// A process that serves a guest's devices, from its start to its end: <c>vmm device-model</c> with a control channel handed down. It ends when
+/// the channel does, and so with this process, however that ends. It has no terminal; what it writes comes out of here as lines.
 /// </summary>
 public sealed class DeviceModelProcess : IDisposable
 {
+    // By this link it is the same program, also when the file was replaced since.
+    private const string Self = "/proc/self/exe";
+    private const int MostLines = 100, MostLineBytes = 1000;
+
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(10);
 
-    private readonly Lock _gate = new();
-    private readonly string _executable;
-    private readonly byte[] _config;
-    private readonly int _devices;
-    private readonly int[] _descriptors;
-    private ChildProcess? _process;
-    private UnixChannel?[] _waiting = [];
-    private bool _isDisposed;
+    private readonly ChildProcess _process;
+    private readonly LinuxFile _output;
+    private readonly EpollRegistration _watch;
+    private readonly Action<string> _note;
+    private readonly List<byte> _line = [];
+    private int _lines;
 
-    /// <param name="executable">The path of vmm.</param>
-    /// <param name="config">The configuration with the devices that it serves, as JSON.</param>
-    /// <param name="devices">How many those are.</param>
-    /// <param name="descriptors">Descriptors that the configuration names. They stay the caller's.</param>
-    public DeviceModelProcess(string executable, byte[] config, int devices, IReadOnlyList<int> descriptors)
-        => (_executable, _config, _devices, _descriptors) = (executable, config, devices, [.. descriptors]);
-
-    /// <summary>Its number, while it runs.</summary>
-    public int? ProcessId
+    /// <summary>Starts it.</summary>
+    /// <param name="executable">The path of vmm; null for what runs now.</param>
+    /// <param name="loop">Where its output is watched.</param>
+    /// <param name="note">Takes what it writes to standard error, a bounded number of lines.</param>
+    /// <exception cref="LinuxException">It cannot be started.</exception>
+    public DeviceModelProcess(string? executable, EpollLoop loop, Action<string> note)
     {
-        get
-        {
-            lock (_gate) return _process is { HasEnded: false } process ? process.Id : null;
-        }
-    }
-
-    /// <summary>Times that it was started.</summary>
-    public int Starts { get; private set; }
-
-    /// <summary>A connection to the back end of a device; null where there can be none now.</summary>
-    /// <param name="device">Its place in the configuration.</param>
-    public UnixChannel? TryConnect(int device)
-    {
-        lock (_gate)
-        {
-            if (_isDisposed) return null;
-            try
-            {
-                // Whoever asks again has lost what it had.
-                if (_process is null || _process.HasEnded || _waiting[device] is null) Start();
-            }
-            catch (LinuxException) when (Starts != 0)
-            {
-                // The host is short of something; it is tried again.
-                return null;
-            }
-
-            UnixChannel channel = _waiting[device]!;
-            _waiting[device] = null;
-            return channel;
-        }
-    }
-
-    /// <summary>Ends it, after the front ends have let go.</summary>
-    public void Dispose()
-    {
-        ChildProcess? process;
-        lock (_gate)
-        {
-            if (_isDisposed) return;
-            _isDisposed = true;
-            foreach (UnixChannel? channel in _waiting) channel?.Dispose();
-            process = _process;
-        }
-
-        // It flushes what it has.
-        process?.WaitOrKill(EndPatience);
-    }
-
-    private void Start()
-    {
-        _process?.Kill();
-        _process = null;
-        foreach (UnixChannel? channel in _waiting) channel?.Dispose();
-        (UnixChannel First, UnixChannel Second)[] pairs = [.. Enumerable.Range(0, _devices).Select(_ => UnixChannel.Pair())];
+        _note = note;
+        (UnixChannel ours, UnixChannel theirs) = UnixChannel.Pair();
+        (_output, LinuxFile output) = LinuxFile.Pipe();
         try
         {
-            using SharedMapping memory = SharedMapping.Create("device-model-config", (ulong)_config.Length, out LinuxFile file);
-            using (file)
+            using (theirs)
+            using (output)
             {
-                for (ReadOnlySpan<byte> rest = _config; !rest.IsEmpty;) rest = rest[file.Write(rest)..];
-                int[] sockets = [.. pairs.Select(pair => pair.Second.Fd)];
-                _process = new ChildProcess(_executable, ["vmm", "device-model", "--config", $"/proc/self/fd/{file.Fd}", .. sockets.SelectMany(fd => new[] { "--fd", $"{fd}" })],
-                    [file.Fd, .. sockets, .. _descriptors]);
+                _process = new ChildProcess(executable ?? Self, ["vmm", "device-model", "--control", $"{theirs.Fd}"], [theirs.Fd], output);
             }
+
+            _output.SetNonBlocking(true);
+            _watch = loop.Add(_output.Fd, EpollEvents.Readable, _ => ReadOutput());
+            Channel = new ControlChannel(ours);
         }
         catch
         {
-            foreach ((UnixChannel first, _) in pairs) first.Dispose();
+            ours.Dispose();
+            _process?.Dispose();
+            _output.Dispose();
             throw;
         }
-        finally
+    }
+
+    /// <summary>Its number.</summary>
+    public int Id => _process.Id;
+
+    /// <summary>The way to it.</summary>
+    public ControlChannel Channel { get; }
+
+    /// <summary>Ends it at once. Any thread.</summary>
+    public void Kill() => _process.Kill();
+
+    /// <summary>Waits for its end, which has begun; ends it when that takes too long.</summary>
+    /// <returns>How it ended.</returns>
+    public string WaitForEnd()
+    {
+        _process.WaitOrKill(EndPatience);
+        return _process.End ?? "nobody knows how";
+    }
+
+    /// <summary>Ends it in order: it flushes what it has. Nobody uses the channel any more.</summary>
+    public void Dispose()
+    {
+        Channel.Shutdown();
+        _process.WaitOrKill(EndPatience);
+        _watch.Dispose();
+        Channel.Dispose();
+        _output.Dispose();
+    }
+
+    // On the loop's thread.
+    private void ReadOutput()
+    {
+        Span<byte> bytes = stackalloc byte[MostLineBytes];
+        int count;
+        try
         {
-            foreach ((_, UnixChannel second) in pairs) second.Dispose();
+            count = _output.Read(bytes);
+        }
+        catch (Exception e) when (e is LinuxException or ObjectDisposedException)
+        {
+            count = 0;
         }
 
-        Starts++;
-        _waiting = [.. pairs.Select(pair => pair.First)];
+        if (count == 0) _watch.Dispose();
+        foreach (byte one in bytes[..Math.Max(count, 0)])
+        {
+            if (one != '\n' && _line.Count < MostLineBytes) _line.Add(one);
+            if (one == '\n') EndLine();
+        }
+
+        if (count == 0 && _line.Count != 0) EndLine();
+    }
+
+    private void EndLine()
+    {
+        string line = Encoding.UTF8.GetString([.. _line]);
+        _line.Clear();
+        if (++_lines <= MostLines) _note($"{line}{(_lines == MostLines ? " (more is not shown)" : "")}");
+        else _lines = MostLines;
     }
 }

@@ -45,10 +45,17 @@ public sealed unsafe partial class BlockFile : IDisposable
     /// <param name="ignoreLocks">For looking at what may be in use.</param>
     /// <param name="direct">Past the host's page cache (O_DIRECT).</param>
     public static BlockFile Open(string path, bool readOnly, bool ignoreLocks = false, bool direct = false)
-    {
-        int flags = (readOnly ? Libc.O_RDONLY : Libc.O_RDWR) | (direct ? Libc.O_DIRECT : 0);
-        return Prepare(LinuxFile.Open(path, flags), path, readOnly, ignoreLocks, direct);
-    }
+        => Adopt(OpenDescriptor(path, readOnly, direct), path, readOnly, ignoreLocks, direct);
+
+    /// <summary>Only opens, for a process that <see cref="Adopt"/>s the descriptor.</summary>
+    /// <exception cref="LinuxException">It cannot be opened.</exception>
+    public static LinuxFile OpenDescriptor(string path, bool readOnly, bool direct)
+        => LinuxFile.Open(path, (readOnly ? Libc.O_RDONLY : Libc.O_RDWR) | (direct ? Libc.O_DIRECT : 0));
+
+    /// <summary>Takes a file that is open already, with the locks.</summary>
+    /// <exception cref="LinuxException">As for <see cref="Open"/>.</exception>
+    public static BlockFile Adopt(LinuxFile file, string path, bool readOnly, bool ignoreLocks = false, bool direct = false)
+        => Prepare(file, path, readOnly, ignoreLocks, direct);
 
     /// <summary>Makes a new file, or empties an existing one that nobody uses; a block device stays as it is.</summary>
     /// <exception cref="LinuxException">As for <see cref="Open"/>.</exception>

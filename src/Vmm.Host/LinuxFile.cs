@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Vmm.Host.Native;
 
 namespace Vmm.Host;
@@ -47,6 +48,27 @@ public sealed unsafe class LinuxFile : SafeHandle
     /// <summary>A second descriptor of the same open file.</summary>
     /// <exception cref="LinuxException">No descriptor is free.</exception>
     public LinuxFile Duplicate() => FromResult(Libc.Fcntl(Fd, Libc.F_DUPFD_CLOEXEC, 0), "duplicating a file descriptor");
+
+    /// <summary>Two ends of a pipe, the reading one first.</summary>
+    /// <exception cref="LinuxException">No descriptor is free.</exception>
+    public static (LinuxFile Reader, LinuxFile Writer) Pipe()
+    {
+        int* ends = stackalloc int[2];
+        // SAFETY: room for two.
+        if (Libc.Pipe2(ends, Libc.O_CLOEXEC) != 0) throw LinuxException.FromLastError("making a pipe");
+        return (new(ends[0]), new(ends[1]));
+    }
+
+    /// <summary>Gives the descriptor out of hand: this object is closed without it.</summary>
+    internal int Release()
+    {
+        int fd = Fd;
+        SetHandleAsInvalid();
+        return fd;
+    }
+
+    /// <summary>Gives the descriptor to a handle of the runtime's; this object is closed without it.</summary>
+    public SafeFileHandle IntoFileHandle() => new(Release(), ownsHandle: true);
 
     /// <summary>One read; repeated only when a signal interrupted it.</summary>
     /// <returns>Bytes read, 0 at the end of the file; -1 when a non-blocking descriptor has nothing.</returns>

@@ -32,11 +32,10 @@ public sealed partial class GuestMachine
     {
         get
         {
-            lock (_life)
-            {
-                return [.. _attachments.All.Where(d => d.Attachment is DiskAttachment)
-                    .Select(d => ((DiskAttachment)d.Attachment).Report((DiskConfig)d.Config, d.Slot, d.IsLeaving || d.IsEjected))];
-            }
+            PluggedDevice[] disks;
+            lock (_life) disks = [.. _attachments.All.Where(d => d.Attachment is IDiskAttachment)];
+            _attachments.Look();
+            return [.. disks.Select(d => ((IDiskAttachment)d.Attachment).Report((DiskConfig)d.Config, d.Slot, d.IsLeaving || d.IsEjected))];
         }
     }
 
@@ -97,11 +96,7 @@ public sealed partial class GuestMachine
         List<ConfigError> errors = [];
         RateLimitKeys.Disk.Check(id, limits, errors);
         if (errors.Count != 0) throw new DeviceException(errors[0].ToString());
-        lock (_life)
-        {
-            if (Find(id).Attachment is not DiskAttachment disk) throw new DeviceException($"'{id}' is no disk");
-            disk.Limits = limits;
-        }
+        FindDisk(id).SetLimits(limits);
     }
 
     /// <summary>Makes a disk larger while the guest runs, which is told by a configuration interrupt. Any thread.</summary>
@@ -109,14 +104,8 @@ public sealed partial class GuestMachine
     /// <param name="sizeBytes">The new size: whole sectors, not less than now.</param>
     /// <exception cref="DeviceException">There is no such disk.</exception>
     /// <exception cref="Storage.ImageException">It cannot have that size.</exception>
-    public void GrowDisk(string id, ulong sizeBytes)
-    {
-        lock (_life)
-        {
-            if (Find(id).Attachment is not DiskAttachment disk) throw new DeviceException($"'{id}' is no disk");
-            disk.Grow(sizeBytes);
-        }
-    }
+    /// <exception cref="LinuxException">The process that serves it does not answer.</exception>
+    public void GrowDisk(string id, ulong sizeBytes) => FindDisk(id).Grow(sizeBytes);
 
     /// <summary>Tells the guest the size of a console's window, for consoles whose host end has no window of its own.</summary>
     /// <param name="id">The console device.</param>
@@ -133,6 +122,12 @@ public sealed partial class GuestMachine
     }
 
     private static DeviceException Ended() => new("the machine has ended");
+
+    // What follows is not under the life-cycle lock: another process may have the device.
+    private IDiskAttachment FindDisk(string id)
+    {
+        lock (_life) return Find(id).Attachment as IDiskAttachment ?? throw new DeviceException($"'{id}' is no disk");
+    }
 
     private PluggedDevice Find(string id) => _attachments.Find(id) ?? throw new DeviceException($"there is no device '{id}'");
 

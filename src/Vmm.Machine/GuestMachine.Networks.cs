@@ -14,20 +14,16 @@ public sealed partial class GuestMachine
     {
         get
         {
-            lock (_life)
-            {
-                return [.. _attachments.All.Where(d => d.Attachment is NetAttachment)
-                    .Select(d => ((NetAttachment)d.Attachment).Report((NetConfig)d.Config, d.Slot, d.IsLeaving || d.IsEjected))];
-            }
+            PluggedDevice[] nets;
+            lock (_life) nets = [.. _attachments.All.Where(d => d.Attachment is INetAttachment)];
+            _attachments.Look();
+            return [.. nets.Select(d => ((INetAttachment)d.Attachment).Report((NetConfig)d.Config, d.Slot, d.IsLeaving || d.IsEjected))];
         }
     }
 
     /// <summary>Puts the cable of a network device in or takes it out; the guest is told.</summary>
     /// <exception cref="DeviceException">There is no such network device.</exception>
-    public void SetNetLink(string id, bool up)
-    {
-        lock (_life) FindNet(id).SetLink(up);
-    }
+    public void SetNetLink(string id, bool up) => FindNet(id).SetLink(up);
 
     /// <summary>Changes what the guest may receive and send, at once.</summary>
     /// <exception cref="DeviceException">There is no such network device, or the limits cannot be.</exception>
@@ -36,7 +32,7 @@ public sealed partial class GuestMachine
         List<ConfigError> errors = [];
         NetConfig.CheckLimits(id, receive, send, errors);
         if (errors.Count != 0) throw new DeviceException(errors[0].ToString());
-        lock (_life) FindNet(id).SetLimits(receive, send);
+        FindNet(id).SetLimits(receive, send);
     }
 
     /// <summary>Records the frames of a network device from now on, instead of an earlier recording.</summary>
@@ -45,17 +41,15 @@ public sealed partial class GuestMachine
     /// <param name="snapLength">The most bytes of each frame.</param>
     /// <exception cref="DeviceException">There is no such network device.</exception>
     /// <exception cref="LinuxException">The file cannot be made.</exception>
-    public void StartCapture(string id, string path, int snapLength = CaptureBackend.WholeFrames)
-    {
-        lock (_life) FindNet(id).StartCapture(path, snapLength);
-    }
+    public void StartCapture(string id, string path, int snapLength = CaptureBackend.WholeFrames) => FindNet(id).StartCapture(path, snapLength);
 
     /// <summary>Ends the recording of a network device, if one runs.</summary>
     /// <exception cref="DeviceException">There is no such network device.</exception>
-    public void StopCapture(string id)
-    {
-        lock (_life) FindNet(id).StopCapture();
-    }
+    public void StopCapture(string id) => FindNet(id).StopCapture();
 
-    private NetAttachment FindNet(string id) => Find(id).Attachment as NetAttachment ?? throw new DeviceException($"'{id}' is no network device");
+    // What follows is not under the life-cycle lock: another process may have the device.
+    private INetAttachment FindNet(string id)
+    {
+        lock (_life) return Find(id).Attachment as INetAttachment ?? throw new DeviceException($"'{id}' is no network device");
+    }
 }

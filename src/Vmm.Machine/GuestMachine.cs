@@ -5,6 +5,7 @@ using Vmm.Host;
 using Vmm.Machine.Build;
 using Vmm.Machine.Config;
 using Vmm.Machine.Devices;
+using Vmm.Machine.Served;
 
 namespace Vmm.Machine;
 
@@ -25,6 +26,7 @@ public sealed partial class GuestMachine : IDisposable
     private readonly ICpuPlatform _platform;
     private readonly MappedMemory _memory;
     private readonly SerialBackends _serial;
+    private readonly DeviceModelLink _deviceModel;
     private readonly Attachments _attachments;
     private readonly List<IDisposable> _owned = [];
     private Board? _board;
@@ -49,6 +51,9 @@ public sealed partial class GuestMachine : IDisposable
         _host = host;
         try
         {
+            // First, because it is another process, which has time to begin.
+            _deviceModel = Own(new DeviceModelLink(config, host));
+            _deviceModel.Prepare(config.Devices);
             _loader = Own(new BootLoader(new BootOptions
             {
                 KernelPath = config.Boot.Kernel,
@@ -61,7 +66,7 @@ public sealed partial class GuestMachine : IDisposable
             _platform = Own(CpuPlatforms.Create(config, host.Note));
             foreach (string warning in _platform.Warnings) host.Note(warning);
             _memory = Own(new MappedMemory(config.MemoryBytes));
-            _attachments = Own(new Attachments(config, host));
+            _attachments = Own(new Attachments(config, host, _deviceModel));
             // The terminal last, because it changes how errors must be printed.
             _serial = Own(new SerialBackends(config, host));
             _board = Build();
@@ -75,6 +80,16 @@ public sealed partial class GuestMachine : IDisposable
 
     /// <summary>"kvm" or "software".</summary>
     public string CpuName => _platform.Name;
+
+    /// <summary>The process that serves disks and network devices; null where this one does.</summary>
+    public DeviceModelInfo? DeviceModel => _deviceModel.Info;
+
+    /// <summary><see cref="DeviceModel"/> has changed: the process is there, for the first time or again. Raised without locks, on any thread.</summary>
+    public event Action? DeviceModelChanged
+    {
+        add => _deviceModel.Changed += value;
+        remove => _deviceModel.Changed -= value;
+    }
 
     /// <summary>Machine time since the guest's last start.</summary>
     public TimeSpan LifeTime

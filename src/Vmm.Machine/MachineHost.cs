@@ -26,6 +26,9 @@ public sealed record MachineHost(EpollLoop Loop, Action<string> Note, Action Lea
     /// <summary>Told of devices that fail. Any thread; must not block.</summary>
     public Action<DeviceTrouble>? Trouble { get; init; }
 
+    /// <summary>Opens the files of a disk's image (device, path, read-only, direct), where this process may not; null for this process.</summary>
+    public Func<string, string, bool, bool, LinuxFile>? OpenFile { get; init; }
+
     /// <summary>The domain that the machine is; null for a guest in the foreground.</summary>
     public DomainIdentity? Domain { get; init; }
 }

@@ -20,7 +20,7 @@ public static class DiskImages
     public static IDiskImage OpenAlone(string path, ImageFormat format)
     {
         HostImageFile file = new(BlockFile.Open(path, readOnly: true, ignoreLocks: true));
-        return Guard(file, () => OpenAlone(file, format, name => Beside(path, name, readOnly: true, ignoreLocks: true, ignoreFlush: false)));
+        return Guard(file, () => OpenAlone(file, format, name => Beside(path, name, new ImageOpenOptions { ReadOnly = true, IgnoreLocks = true })));
     }
 
     /// <summary>Makes an empty raw image. A block device keeps its size, which must do.</summary>
@@ -95,9 +95,9 @@ public static class DiskImages
     }
 
     /// <summary>A format that a raw file's first bytes look like; for a warning, never for a decision.</summary>
-    public static string? LooksLike(string path)
+    public static string? LooksLike(string path, ImageOpenOptions? options = null)
     {
-        using BlockFile file = BlockFile.Open(path, readOnly: true, ignoreLocks: true);
+        using BlockFile file = ((options ?? new()) with { IgnoreLocks = true }).OpenFile(path, readOnly: true);
         byte[] head = new byte[8];
         if (file.Read(0, head) != 0) return null;
         return head switch
@@ -130,7 +130,7 @@ public static class DiskImages
 
     private static IDiskImage Open(string path, ImageFormat format, ImageOpenOptions options, List<(ulong, ulong)> chain)
     {
-        BlockFile host = BlockFile.Open(path, options.ReadOnly, options.IgnoreLocks, options.Direct);
+        BlockFile host = options.OpenFile(path, options.ReadOnly, options.Direct);
         HostImageFile file = new(host, options.IgnoreFlush);
         return Guard<IDiskImage>(file, () =>
         {
@@ -142,7 +142,7 @@ public static class DiskImages
             if (format == ImageFormat.Vmdk)
             {
                 return VmdkImages.Open(file, ImageOpenMode.Use, parent => OpenBacking(path, parent, ImageFormat.Vmdk, options, chain), name => options.AllowBacking
-                    ? Beside(path, name, options.ReadOnly, options.IgnoreLocks, options.IgnoreFlush)
+                    ? Beside(path, name, options)
                     : throw new ImageException($"{path} is made of other files ('{name}'), which must be allowed (backing=on, --backing)"));
             }
 
@@ -152,8 +152,8 @@ public static class DiskImages
     }
 
     /// <summary>A file in the same folder.</summary>
-    private static HostImageFile Beside(string path, string name, bool readOnly, bool ignoreLocks, bool ignoreFlush)
-        => new(BlockFile.Open(Path.Combine(Path.GetDirectoryName(path) ?? "", name), readOnly, ignoreLocks), ignoreFlush);
+    private static HostImageFile Beside(string path, string name, ImageOpenOptions options)
+        => new(options.OpenFile(Path.Combine(Path.GetDirectoryName(path) ?? "", name), options.ReadOnly), options.IgnoreFlush);
 
     private static IDiskImage? OpenBacking(string path, Qcow2Header header, ImageOpenOptions options, List<(ulong, ulong)> chain)
     {

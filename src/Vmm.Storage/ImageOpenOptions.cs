@@ -1,3 +1,5 @@
+using Vmm.Host;
+
 namespace Vmm.Storage;
 
 /// <summary>How an image is opened.</summary>
@@ -14,6 +16,13 @@ public sealed record ImageOpenOptions
     /// <summary>Pass the host's page cache by (O_DIRECT), here and in backing files.</summary>
     public bool Direct { get; init; }
 
+    /// <summary>Who opens files (path, read-only, direct), for a process that may not; null for this one.</summary>
+    public Func<string, bool, bool, LinuxFile>? Opener { get; init; }
+
     /// <summary>Let nothing wait for the disk, for images that are not kept if the work is cut off.</summary>
     public bool IgnoreFlush { get; init; }
+
+    internal BlockFile OpenFile(string path, bool readOnly, bool direct = false) => Opener is { } opener
+        ? BlockFile.Adopt(opener(path, readOnly, direct), path, readOnly, IgnoreLocks, direct)
+        : BlockFile.Open(path, readOnly, IgnoreLocks, direct);
 }

@@ -98,6 +98,17 @@ public sealed unsafe class TapQueue : IDisposable
         }
     }
 
+    /// <summary>Takes over a descriptor that came from another process; it must be a TAP's, with this queue in use.</summary>
+    /// <exception cref="LinuxException">As for <see cref="Adopt(int)"/>.</exception>
+    public static TapQueue Adopt(LinuxFile file)
+    {
+        using LinuxFile copy = file.Duplicate();
+        TapQueue queue = Adopt(copy.Fd);
+        // It has closed that one.
+        _ = copy.Release();
+        return queue;
+    }
+
     /// <summary>Says what the reader takes undone, for all queues of the interface.</summary>
     /// <returns>False when the kernel does not know one of them.</returns>
     public bool TrySetOffloads(TapOffloads offloads) => Libc.Ioctl(_fd, Libc.TUNSETOFFLOAD, (nint)offloads) == 0;

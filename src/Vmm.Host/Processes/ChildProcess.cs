@@ -10,14 +10,17 @@ namespace Vmm.Host.Processes;
 /// </summary>
 public sealed unsafe class ChildProcess : IDisposable
 {
+    private const int SignalMask = 0x7f, ExitShift = 8;
+
     private readonly Lock _gate = new();
     private bool _isOver;
 
     /// <param name="program">The executable.</param>
     /// <param name="arguments">All of them, the program's own name first.</param>
     /// <param name="descriptors">What it inherits.</param>
+    /// <param name="output">Its standard output and error; null for those of this process.</param>
     /// <exception cref="LinuxException">It cannot be started.</exception>
-    public ChildProcess(string program, IReadOnlyList<string> arguments, ReadOnlySpan<int> descriptors)
+    public ChildProcess(string program, IReadOnlyList<string> arguments, ReadOnlySpan<int> descriptors, LinuxFile? output = null)
     {
         using LinuxFile nothing = LinuxFile.Open("/dev/null", Libc.O_RDONLY);
         using NativeStrings argv = new(arguments);
@@ -32,6 +35,7 @@ public sealed unsafe class ChildProcess : IDisposable
             _ = Libc.PosixSpawnAttributesInit(&attributes);
             int error = Libc.PosixSpawnAttributesSetFlags(&attributes, Libc.POSIX_SPAWN_SETSID);
             if (error == 0) error = Libc.PosixSpawnActionsAddDup2(&actions, nothing.Fd, 0);
+            for (int i = 1; i <= 2 && error == 0 && output is not null; i++) error = Libc.PosixSpawnActionsAddDup2(&actions, output.Fd, i);
             // The same number on both sides: it is only made to survive.
             for (int i = 0; i < descriptors.Length && error == 0; i++) error = Libc.PosixSpawnActionsAddDup2(&actions, descriptors[i], descriptors[i]);
             if (error == 0) error = Libc.PosixSpawn(&id, program, &actions, &attributes, argv.Pointer, environment.Pointer);
@@ -46,6 +50,9 @@ public sealed unsafe class ChildProcess : IDisposable
 
     /// <summary>Its number.</summary>
     public int Id { get; }
+
+    /// <summary>How it ended, in words; null while it has not.</summary>
+    public string? End { get; private set; }
 
     /// <summary>It has ended.</summary>
     public bool HasEnded => Reap(Libc.WNOHANG);
@@ -76,7 +83,7 @@ public sealed unsafe class ChildProcess : IDisposable
     {
         lock (_gate)
         {
-            int status;
+            int status = 0;
             while (!_isOver)
             {
                 // SAFETY: a local that outlives the call.
@@ -84,6 +91,7 @@ public sealed unsafe class ChildProcess : IDisposable
                 if (result < 0 && Marshal.GetLastPInvokeError() == Errno.EINTR) continue;
                 if (result == 0) break;
                 _isOver = true;
+                End = (status & SignalMask) != 0 ? $"signal {status & SignalMask}" : $"exit code {(status >> ExitShift) & byte.MaxValue}";
             }
 
             return _isOver;

@@ -55,7 +55,6 @@ public sealed record NetConfig : DeviceConfig
         if (QueueSize is < LeastQueueSize or > MostQueueSize || !BitOperations.IsPow2(QueueSize))
             errors.Add(new($"{path}.queue-size", $"{QueueSize} is not a power of two from {LeastQueueSize} to {MostQueueSize}"));
         if (Capture is "") errors.Add(new($"{path}.pcap", "is empty"));
-        if (Process == true && Link is VifLinkConfig) errors.Add(new($"{path}.process", "an interface of a domain is served by the domain's own process"));
         CheckLimits(path, ReceiveLimits, SendLimits, errors);
         Link.Check(path, this, errors);
     }

@@ -1,5 +1,6 @@
 using Vmm.Core.Memory;
 using Vmm.Machine.Config;
+using Vmm.Machine.Served;
 
 namespace Vmm.Machine.Devices;
 
@@ -13,18 +14,19 @@ internal sealed class Attachments : IDisposable
     private readonly MachineConfig _machine;
     private readonly MachineHost _host;
     private readonly DeviceMemory _memory;
-    private readonly DeviceModelChildren _children;
+    private readonly DeviceModelLink _deviceModel;
 
+    /// <param name="config">The machine.</param>
+    /// <param name="host">The process around it.</param>
+    /// <param name="deviceModel">The way to the process that serves some of them; stays the caller's.</param>
     /// <exception cref="Storage.ImageException">An image cannot be used.</exception>
     /// <exception cref="Host.LinuxException">The host refused a file or another thing that a device needs.</exception>
-    public Attachments(MachineConfig config, MachineHost host)
+    public Attachments(MachineConfig config, MachineHost host, DeviceModelLink deviceModel)
     {
-        (_machine, _host) = (config, host);
+        (_machine, _host, _deviceModel) = (config, host, deviceModel);
         _memory = new DeviceMemory(config, host.Note);
-        _children = new DeviceModelChildren(config, host);
         try
         {
-            _children.Plan([.. config.Devices.Where(_children.Serves)]);
             foreach (DeviceConfig device in config.Devices) Add(new PluggedDevice(device, Open(device), FreeSlot() ?? throw NoSlot()));
         }
         catch
@@ -46,7 +48,7 @@ internal sealed class Attachments : IDisposable
     public IAttachment Open(DeviceConfig device) => device switch
     {
         PmemConfig pmem => _memory.Attach(pmem),
-        _ when _children.Serves(device) => _children.Open(device),
+        _ when _deviceModel.Serves(device) => _deviceModel.Open(device),
         _ => OpenHere(device, _machine, _host),
     };
 
@@ -65,6 +67,9 @@ internal sealed class Attachments : IDisposable
         VhostUserConfig remote => VhostUserAttachment.Open(remote, machine, host),
         _ => throw new ArgumentException($"{device.GetType().Name} is no device", nameof(device)),
     };
+
+    /// <summary>Asks devices that are served elsewhere how they stand. Takes no lock.</summary>
+    public void Look() => _deviceModel.Look();
 
     /// <summary>The device of that id.</summary>
     public PluggedDevice? Find(string id) => _all.Find(device => device.Id == id);
@@ -98,7 +103,6 @@ internal sealed class Attachments : IDisposable
     {
         for (int i = _all.Count - 1; i >= 0; i--) _all[i].Attachment.Dispose();
         _all.Clear();
-        _children.Dispose();
     }
 
     public void Dispose()

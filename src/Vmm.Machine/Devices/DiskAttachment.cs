@@ -9,14 +9,16 @@ using Vmm.Storage.Engines;
 namespace Vmm.Machine.Devices;
 
 /// <summary>The image behind a disk.</summary>
-internal sealed class DiskAttachment : IAttachment
+internal sealed class DiskAttachment : IDiskAttachment
 {
+    private readonly Lock _gate = new();
     private readonly DiskImageBase _image;
     private readonly VirtioBlockOptions _options;
     private readonly Action<string> _note;
     private RateLimits _limits;
     private RateLimiter? _limiter;
     private VirtioBlock? _device;
+    private bool _isDisposed;
 
     /// <exception cref="ImageException">The image is not what was said, or cannot be used.</exception>
     /// <exception cref="Host.LinuxException">The file cannot be opened, or is in use.</exception>
@@ -26,9 +28,10 @@ internal sealed class DiskAttachment : IAttachment
         Action<string> note = _note = host.Note;
         _limits = config.Limits;
         ImageFormat format = ImageFormats.Parse(config.Format);
-        if (format == ImageFormat.Raw && DiskImages.LooksLike(config.Path) is { } other)
+        ImageOpenOptions open = OptionsOf(config, host);
+        if (format == ImageFormat.Raw && DiskImages.LooksLike(config.Path, open with { Direct = false }) is { } other)
             note($"{config.Id}: {config.Path} is used as raw, as was said; its first bytes look like {other}");
-        _image = Open(config, format, note, why => host.Trouble?.Invoke(new DeviceTrouble(config.Id, IsStorage: true, why)));
+        _image = Open(config, format, open, note, why => host.Trouble?.Invoke(new DeviceTrouble(config.Id, IsStorage: true, why)));
         _image.SurvivesKill = host.MayBeKilled;
         _options = new VirtioBlockOptions
         {
@@ -43,55 +46,77 @@ internal sealed class DiskAttachment : IAttachment
     /// <inheritdoc/>
     public string Id { get; }
 
+    /// <summary>What the guest sees.</summary>
+    public ulong SizeBytes => _image.SizeBytes;
+
+    /// <summary>What the disk has done in this life.</summary>
+    public VirtioBlockStatistics Statistics => Volatile.Read(ref _device)?.Statistics ?? default;
+
     /// <inheritdoc/>
     public IVirtioDevice Create(IDeviceRoom room)
     {
-        // The buckets fill in the time of one life; the limits outlive it.
-        _limiter?.Dispose();
-        _limiter = new RateLimiter(room.Clock, _limits);
-        return _device = new VirtioBlock(_image, _options, room.Workers, _limiter);
-    }
-
-    /// <summary>The disk as it stands.</summary>
-    public DiskReport Report(DiskConfig config, int slot, bool isLeaving) => new(config, slot, isLeaving, _image.SizeBytes, _limits, _device?.Statistics);
-
-    /// <summary>How fast the guest may use it; a change counts at once and for every later life.</summary>
-    public RateLimits Limits
-    {
-        get => _limits;
-        set
+        lock (_gate)
         {
-            if (_limiter is { } limiter) limiter.Limits = value;
-            _limits = value;
+            // The buckets fill in the time of one life; the limits outlive it.
+            _limiter?.Dispose();
+            _limiter = new RateLimiter(room.Clock, _limits);
+            VirtioBlock device = new(_image, _options, room.Workers, _limiter);
+            Volatile.Write(ref _device, device);
+            return device;
         }
     }
 
-    /// <summary>Makes the disk larger while the guest uses it; the guest is told.</summary>
-    /// <exception cref="ImageException">It would become smaller, or the image cannot.</exception>
+    /// <inheritdoc/>
+    public DiskReport Report(DiskConfig config, int slot, bool isLeaving)
+    {
+        lock (_gate) return new(config, slot, isLeaving, _isDisposed ? 0 : _image.SizeBytes, _limits, _device?.Statistics);
+    }
+
+    /// <inheritdoc/>
+    public void SetLimits(RateLimits limits)
+    {
+        lock (_gate)
+        {
+            _limits = limits;
+            if (!_isDisposed && _limiter is { } limiter) limiter.Limits = limits;
+        }
+    }
+
+    /// <inheritdoc/>
     public void Grow(ulong sizeBytes)
     {
-        // What is cut off could be in use at this moment.
-        if (sizeBytes < _image.SizeBytes) throw new ImageException($"{Id} has {_image.SizeBytes} bytes and cannot become smaller while it is in use");
-        _image.Resize(sizeBytes);
+        lock (_gate)
+        {
+            if (_isDisposed) throw new DeviceException($"'{Id}' is gone");
+            // What is cut off could be in use at this moment.
+            if (sizeBytes < _image.SizeBytes) throw new ImageException($"{Id} has {_image.SizeBytes} bytes and cannot become smaller while it is in use");
+            _image.Resize(sizeBytes);
+        }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _limiter?.Dispose();
-        if (!_image.IsReadOnly && _image.Flush() is var result and not BlockResult.Ok) _note($"{Id}: the last writes may be lost: {_image.FirstError ?? result.ToString()}");
-        _image.Dispose();
+        lock (_gate)
+        {
+            _isDisposed = true;
+            _limiter?.Dispose();
+            if (!_image.IsReadOnly && _image.Flush() is var result and not BlockResult.Ok) _note($"{Id}: the last writes may be lost: {_image.FirstError ?? result.ToString()}");
+            _image.Dispose();
+        }
     }
 
-    private static DiskImageBase Open(DiskConfig config, ImageFormat format, Action<string> note, Action<string>? trouble)
+    private static ImageOpenOptions OptionsOf(DiskConfig config, MachineHost host) => new()
     {
-        ImageOpenOptions open = new()
-        {
-            ReadOnly = config.ReadOnly || config.Snapshot,
-            AllowBacking = config.AllowBacking,
-            Direct = config.Cache == DiskCache.None,
-            IgnoreFlush = config.Cache == DiskCache.Unsafe,
-        };
+        ReadOnly = config.ReadOnly || config.Snapshot,
+        AllowBacking = config.AllowBacking,
+        Direct = config.Cache == DiskCache.None,
+        IgnoreFlush = config.Cache == DiskCache.Unsafe,
+        Opener = host.OpenFile is { } open ? (path, isReadOnly, isDirect) => open(config.Id, path, isReadOnly, isDirect) : null,
+    };
+
+    private static DiskImageBase Open(DiskConfig config, ImageFormat format, ImageOpenOptions open, Action<string> note, Action<string>? trouble)
+    {
         BlockEngine engine = new(config.Id, config.Aio);
         DiskImageBase? image = null;
         try

@@ -5,7 +5,9 @@ using Vmm.Core.Time;
 using Vmm.Devices.Virtio;
 using Vmm.Devices.Virtio.Net;
 using Vmm.Host;
+using Vmm.Host.Net;
 using Vmm.Machine.Config;
+using Vmm.Machine.Served;
 using Vmm.Network.Capture;
 using Vmm.Network.Stream;
 using Vmm.Network.Tap;
@@ -14,13 +16,13 @@ using Vmm.Network.Xend;
 
 namespace Vmm.Machine.Devices;
 
-/// <summary>The link behind a network device, with its recording and its limits. Guarded by the life-cycle lock of the machine.</summary>
-internal sealed class NetAttachment : IAttachment
+/// <summary>The link behind a network device, with its recording and its limits. Any thread.</summary>
+internal sealed class NetAttachment : INetAttachment
 {
     // QEMU's and KVM's range: what expects a guest there finds one.
     private const ulong GuestPrefix = 0x525400UL << 24;
-    private const int StandardMtu = 1500;
 
+    private readonly Lock _gate = new();
     private readonly CaptureBackend _link;
     private readonly VirtioNetOptions _options;
     private readonly LifeClock _clock = new();
@@ -30,16 +32,31 @@ internal sealed class NetAttachment : IAttachment
     private readonly string? _interface;
     private string? _capture;
     private readonly Vif? _vif;
-    private bool _isLinkUp = true;
+    private bool _isLinkUp = true, _isDisposed;
 
+    /// <param name="config">What was asked for.</param>
+    /// <param name="machine">The machine's name.</param>
+    /// <param name="host">The process.</param>
+    /// <param name="tap">The TAP device, where another process has made it ready; null to do so here.</param>
     /// <exception cref="LinuxException">The link, or the file that records it, cannot be had.</exception>
-    public NetAttachment(NetConfig config, string machine, MachineHost host)
+    public NetAttachment(NetConfig config, string machine, MachineHost host, HandedTap? tap = null)
     {
         Id = config.Id;
         BoundedNotes notes = new(config.Id, host.Note);
-        MacAddress mac = config.Mac is not null && MacAddress.TryParse(config.Mac, out MacAddress given) ? given : DefaultMac(machine, config.Id);
-        INetBackend link = Open(config, mac, host, _clock, notes.Write, out ushort mtu, out _vif);
-        _interface = (link as TapBackend)?.Name;
+        MacAddress mac = MacOf(config, machine);
+        INetBackend link;
+        ushort mtu = (ushort)(config.Mtu ?? 0);
+        if (tap is not null) (link, mtu) = (new TapBackend(host.Loop, [.. tap.Queues.Select(TapQueue.Adopt)], tap.LinkMtu, notes.Write), tap.GuestMtu);
+        else if (OpenedTap.TryOpen(config, mac, host, notes.Write) is { } opened)
+        {
+            (_vif, _interface, mtu) = (opened.Vif, opened.Name, opened.GuestMtu);
+            link = new TapBackend(host.Loop, opened.Queues, opened.LinkMtu, notes.Write);
+        }
+        else
+        {
+            link = Open(config, host, _clock, notes.Write);
+        }
+
         _link = new CaptureBackend(link, config.Id, new ThreadWorkers(), notes.Write);
         _options = new VirtioNetOptions
         {
@@ -65,68 +82,98 @@ internal sealed class NetAttachment : IAttachment
     /// <inheritdoc/>
     public string Id { get; }
 
+    /// <summary>The cable is in, and the link is up.</summary>
+    public bool IsLinkUp => Volatile.Read(ref _isLinkUp) && _link.IsLinkUp;
+
+    /// <summary>What the device has done in this life.</summary>
+    public VirtioNetStatistics Statistics => Volatile.Read(ref _device)?.Statistics ?? default;
+
     /// <inheritdoc/>
     public IVirtioDevice Create(IDeviceRoom room)
     {
-        _clock.Begin(room.Clock);
-        // The buckets fill in the time of one life; limits and link state outlive it.
-        EndLimiters();
-        _receiveLimiter = new RateLimiter(room.Clock, _receiveLimits);
-        _sendLimiter = new RateLimiter(room.Clock, _sendLimits);
-        _device = new VirtioNet(_link, _options, room.Workers, _receiveLimiter, _sendLimiter);
-        _device.SetLink(_isLinkUp);
-        return _device;
-    }
-
-    /// <summary>Records all frames from now on.</summary>
-    /// <exception cref="LinuxException">The file cannot be made.</exception>
-    public void StartCapture(string path, int snapLength)
-    {
-        try
+        lock (_gate)
         {
-            _link.Start(path, snapLength);
-            _capture = path;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new LinuxException($"{Id}: the capture cannot be written: {e.Message}", e);
+            _clock.Begin(room.Clock);
+            // The buckets fill in the time of one life; limits and link state outlive it.
+            EndLimiters();
+            _receiveLimiter = new RateLimiter(room.Clock, _receiveLimits);
+            _sendLimiter = new RateLimiter(room.Clock, _sendLimits);
+            VirtioNet device = new(_link, _options, room.Workers, _receiveLimiter, _sendLimiter);
+            device.SetLink(_isLinkUp);
+            Volatile.Write(ref _device, device);
+            return device;
         }
     }
 
-    /// <summary>Ends the recording.</summary>
+    /// <inheritdoc/>
+    public void StartCapture(string path, int snapLength) => StartCapture(() => _link.Start(path, snapLength), path);
+
+    /// <summary>Records all frames from now on, behind what a file has already.</summary>
+    /// <param name="file">The file; stays the caller's.</param>
+    /// <param name="path">Its name, for people.</param>
+    /// <param name="snapLength">The most bytes of each frame.</param>
+    /// <exception cref="LinuxException">It cannot be written.</exception>
+    public void StartCapture(LinuxFile file, string path, int snapLength) => StartCapture(() => _link.Start(file.Duplicate(), path, snapLength), path);
+
+    /// <inheritdoc/>
     public void StopCapture()
     {
-        _link.Stop();
-        _capture = null;
+        lock (_gate)
+        {
+            if (!_isDisposed) _link.Stop();
+            _capture = null;
+        }
     }
 
-    /// <summary>The device as it stands.</summary>
-    public NetReport Report(NetConfig config, int slot, bool isLeaving) => new(config, slot, isLeaving, _options.Mac, _options.Mtu == 0 ? null : _options.Mtu,
-        _interface, _isLinkUp && _link.IsLinkUp, _capture, _receiveLimits, _sendLimits, _device?.Statistics);
+    /// <inheritdoc/>
+    public NetReport Report(NetConfig config, int slot, bool isLeaving)
+    {
+        lock (_gate)
+        {
+            return new(config, slot, isLeaving, _options.Mac, _options.Mtu == 0 ? null : _options.Mtu,
+                _interface, _isLinkUp && _link.IsLinkUp, _capture, _receiveLimits, _sendLimits, _device?.Statistics);
+        }
+    }
 
-    /// <summary>Puts the guest's cable in or takes it out.</summary>
+    /// <inheritdoc/>
     public void SetLink(bool up)
     {
-        _isLinkUp = up;
-        _device?.SetLink(up);
+        lock (_gate)
+        {
+            Volatile.Write(ref _isLinkUp, up);
+            if (!_isDisposed) _device?.SetLink(up);
+        }
     }
 
-    /// <summary>Changes what the guest may receive and send, at once.</summary>
+    /// <inheritdoc/>
     public void SetLimits(RateLimits receive, RateLimits send)
     {
-        (_receiveLimits, _sendLimits) = (receive, send);
-        if (_receiveLimiter is { } receiveLimiter) receiveLimiter.Limits = receive;
-        if (_sendLimiter is { } sendLimiter) sendLimiter.Limits = send;
+        lock (_gate)
+        {
+            (_receiveLimits, _sendLimits) = (receive, send);
+            if (_isDisposed) return;
+            if (_receiveLimiter is { } receiveLimiter) receiveLimiter.Limits = receive;
+            if (_sendLimiter is { } sendLimiter) sendLimiter.Limits = send;
+        }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        EndLimiters();
+        lock (_gate)
+        {
+            _isDisposed = true;
+            EndLimiters();
+        }
+
         // The scripts of an interface find it still there.
         _vif?.Dispose();
         _link.Dispose();
     }
+
+    /// <summary>The guest's address.</summary>
+    internal static MacAddress MacOf(NetConfig config, string machine)
+        => config.Mac is not null && MacAddress.TryParse(config.Mac, out MacAddress given) ? given : DefaultMac(machine, config.Id);
 
     /// <summary>The same at every start of the same machine, and hardly ever that of another one.</summary>
     internal static MacAddress DefaultMac(string machine, string id)
@@ -141,44 +188,29 @@ internal sealed class NetAttachment : IAttachment
         _sendLimiter?.Dispose();
     }
 
-    private static INetBackend Open(NetConfig config, MacAddress mac, MachineHost host, LifeClock clock, Action<string> note, out ushort mtu, out Vif? vif)
+    private void StartCapture(Action start, string path)
     {
-        EpollLoop loop = host.Loop;
-        vif = null;
-        mtu = (ushort)(config.Mtu ?? 0);
-        switch (config.Link)
+        lock (_gate)
         {
-            case TapLinkConfig tap:
-                TapBackend backend = TapOpener.Open(loop, new TapOptions
-                {
-                    Name = tap.InterfaceName,
-                    Descriptors = tap.Descriptors,
-                    Bridge = tap.Bridge,
-                    Mtu = (ushort?)config.Mtu,
-                    Queues = config.Queues,
-                    GuestMac = mac,
-                }, note);
-                if (tap.InterfaceName is null && tap.Descriptors.IsEmpty) note($"TAP device {backend.Name}");
-                // What every driver takes for granted need not be said.
-                if (config.Mtu is null && backend.Mtu != StandardMtu) mtu = backend.Mtu;
-                return backend;
-            case VifLinkConfig link:
-                DomainIdentity domain = host.Domain ?? throw new LinuxException($"{config.Id}: an interface vifDOMID.DEVID belongs to a domain (vmm create)");
-                if (link.IsAnywhere && !Vif.HasDefaultPlace(domain.NetworkFolder))
-                {
-                    note("no network for guests is started (vmm network start), so this one is behind a NAT of its own");
-                    return new UserNetwork(new UserLinkConfig().ToOptions(config), loop, clock);
-                }
-
-                vif = Vif.Attach(link.ToSpec(config, mac.ToString(), domain), new NetworkStore(domain.NetworkFolder), Environment.ProcessPath ?? "vmm", note);
-                if (config.Mtu is null && vif.Mtu != StandardMtu) mtu = vif.Mtu;
-                return new TapBackend(loop, vif.Queues, vif.Mtu, note);
-            case StreamLinkConfig stream:
-                return new StreamBackend(loop, stream.Path, stream.IsServer, note);
-            case UserLinkConfig user:
-                return new UserNetwork(user.ToOptions(config), loop, clock);
-            default:
-                throw new LinuxException($"{config.Id}: no such kind of link");
+            if (_isDisposed) throw new DeviceException($"'{Id}' is gone");
+            try
+            {
+                start();
+                _capture = path;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new LinuxException($"{Id}: the capture cannot be written: {e.Message}", e);
+            }
         }
     }
+
+    private static INetBackend Open(NetConfig config, MachineHost host, LifeClock clock, Action<string> note) => config.Link switch
+    {
+        StreamLinkConfig stream => new StreamBackend(host.Loop, stream.Path, stream.IsServer, note),
+        UserLinkConfig user => new UserNetwork(user.ToOptions(config), host.Loop, clock),
+        // A place of which nothing is said, and there is none.
+        VifLinkConfig => new UserNetwork(new UserLinkConfig().ToOptions(config), host.Loop, clock),
+        _ => throw new LinuxException($"{config.Id}: no such kind of link"),
+    };
 }

@@ -12,11 +12,10 @@ internal sealed class VhostUserAttachment : IAttachment
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly VhostUserFrontEnd _frontEnd;
-    private readonly Action? _released;
 
-    private VhostUserAttachment(string id, Func<UnixChannel?> connect, VhostUserOptions options, MachineHost host, Action? released = null)
+    private VhostUserAttachment(string id, Func<UnixChannel?> connect, VhostUserOptions options, MachineHost host)
     {
-        (Id, _released) = (id, released);
+        Id = id;
         try
         {
             _frontEnd = new VhostUserFrontEnd(connect, options, host.Loop, Patience, line => host.Note($"{id}: {line}"));
@@ -51,22 +50,20 @@ internal sealed class VhostUserAttachment : IAttachment
     /// <param name="connect">Gives its connection.</param>
     /// <param name="machine">The machine.</param>
     /// <param name="host">The process around it.</param>
-    /// <param name="released">Told when the device is gone for good.</param>
     /// <exception cref="LinuxException">It does not.</exception>
-    public static VhostUserAttachment Open(DeviceConfig config, Func<UnixChannel?> connect, MachineConfig machine, MachineHost host, Action released) => new(config.Id, connect, new VhostUserOptions
+    public static VhostUserAttachment Open(DeviceConfig config, Func<UnixChannel?> connect, MachineConfig machine, MachineHost host) => new(config.Id, connect, new VhostUserOptions
     {
         Kind = config is DiskConfig ? VhostUserKind.Block : VhostUserKind.Net,
         Queues = config is DiskConfig disk ? disk.Queues ?? machine.Vcpus : null,
         QueueSize = (ushort)(config is DiskConfig sized ? sized.QueueSize : ((NetConfig)config).QueueSize),
-    }, host, released);
+    }, host);
+
+    /// <summary>Whoever serves it says that it cannot serve a queue.</summary>
+    public void Break(int queue, string why) => _frontEnd.Break(queue, why);
 
     /// <inheritdoc/>
     public IVirtioDevice Create(IDeviceRoom room) => _frontEnd.CreateDevice(room.Memory);
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _frontEnd.Dispose();
-        _released?.Invoke();
-    }
+    public void Dispose() => _frontEnd.Dispose();
 }

@@ -1,5 +1,7 @@
+using Microsoft.Win32.SafeHandles;
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
+using Vmm.Host;
 
 namespace Vmm.Network.Capture;
 
@@ -48,11 +50,20 @@ public sealed class CaptureBackend : INetBackend
     /// <exception cref="IOException">The file cannot be made.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be made.</exception>
     public void Start(string path, int snapLength = WholeFrames)
+        => Start(() => File.OpenHandle(path, FileMode.Create, FileAccess.Write, FileShare.ReadWrite), path, snapLength);
+
+    /// <summary>Begins to record behind what a file has already. Any thread.</summary>
+    /// <param name="file">The file, open for writing; becomes this object's.</param>
+    /// <param name="path">Its name, for people.</param>
+    /// <param name="snapLength">The most bytes of each frame.</param>
+    public void Start(LinuxFile file, string path, int snapLength) => Start(file.IntoFileHandle, path, snapLength);
+
+    private void Start(Func<SafeFileHandle> open, string path, int snapLength)
     {
         lock (_gate)
         {
             StopLocked();
-            Volatile.Write(ref _capture, new FrameCapture(path, _name, snapLength, _workers, _report));
+            Volatile.Write(ref _capture, new FrameCapture(open(), path, _name, snapLength, _workers, _report));
         }
     }
 

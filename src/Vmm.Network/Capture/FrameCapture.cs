@@ -26,15 +26,13 @@ internal sealed class FrameCapture : IDisposable
     private ulong _taken, _lost;
     private bool _isOver;
 
-    /// <exception cref="IOException">The file cannot be made.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be made.</exception>
-    public FrameCapture(string path, string name, int snapLength, IWorkers workers, Action<string> report)
+    public FrameCapture(SafeFileHandle file, string path, string name, int snapLength, IWorkers workers, Action<string> report)
     {
-        (_path, _snapLength, _report) = (path, snapLength, report);
+        (_file, _path, _snapLength, _report) = (file, path, snapLength, report);
         byte[] header = PcapNg.Header(name, snapLength);
         header.CopyTo(_filling, 0);
         _filled = header.Length;
-        _file = File.OpenHandle(path, FileMode.Create, FileAccess.Write, FileShare.ReadWrite);
+        _position = CaptureFile.LengthOf(file);
         _writer = workers.Create("capture", Flush);
         _writer.Wake();
     }

@@ -19,12 +19,30 @@ public static class TapOpener
     /// <exception cref="LinuxException">It cannot be had: what to do stands in the message.</exception>
     public static TapBackend Open(EpollLoop loop, TapOptions options, Action<string> report)
     {
+        IReadOnlyList<TapQueue> queues = OpenQueues(options, out ushort mtu);
+        try
+        {
+            return new TapBackend(loop, queues, mtu, report);
+        }
+        catch
+        {
+            foreach (TapQueue queue in queues) queue.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The queues alone, for whoever serves them.</summary>
+    /// <param name="options">Which ones.</param>
+    /// <param name="mtu">The interface's.</param>
+    /// <exception cref="LinuxException">As for <see cref="Open"/>.</exception>
+    public static IReadOnlyList<TapQueue> OpenQueues(TapOptions options, out ushort mtu)
+    {
         List<TapQueue> queues = [];
         try
         {
             OpenQueues(options, queues);
-            ushort mtu = Prepare(queues[0].Name, options);
-            return new TapBackend(loop, queues, mtu, report);
+            mtu = Prepare(queues[0].Name, options);
+            return queues;
         }
         catch
         {

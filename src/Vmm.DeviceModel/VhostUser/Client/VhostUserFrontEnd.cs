@@ -90,6 +90,12 @@ public sealed partial class VhostUserFrontEnd : IDisposable
         lock (_gate) return _device = new VhostUserDevice(this, memory);
     }
 
+    /// <summary>The back end says, in another way than by the ring's descriptor, that it cannot serve a queue. Any thread; what makes no sense is ignored.</summary>
+    public void Break(int queue, string why)
+    {
+        if (queue >= 0 && queue < QueueCount) Volatile.Read(ref _activation)?.Calls!.Break(queue, why);
+    }
+
     /// <summary>Ends the connection. The device was disposed.</summary>
     public void Dispose()
     {

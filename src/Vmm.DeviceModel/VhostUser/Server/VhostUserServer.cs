@@ -20,6 +20,7 @@ public sealed class VhostUserServer : IDisposable
     private readonly Action<string> _note;
     private readonly EpollRegistration? _accepting;
     private readonly Action? _ended;
+    private readonly Action<int, string>? _broke;
     private VhostUserSession? _session;
     private Thread? _thread;
     private int _notes;
@@ -50,6 +51,15 @@ public sealed class VhostUserServer : IDisposable
         Begin(connection);
     }
 
+    /// <summary>Serves connections as they are given to <see cref="Take"/>.</summary>
+    /// <param name="device">The device; stays the caller's.</param>
+    /// <param name="loop">Where descriptors are watched.</param>
+    /// <param name="note">Takes lines for people. Any thread.</param>
+    /// <param name="state">What the driver chooses of the device beside its rings; null where that is nothing.</param>
+    /// <param name="broke">Takes the number of a queue that cannot be served, and why, instead of the front end.</param>
+    public VhostUserServer(IVirtioDevice device, EpollLoop loop, Action<string> note, IServedState? state, Action<int, string> broke) : this(device, loop, note, state)
+        => _broke = broke;
+
     private VhostUserServer(IVirtioDevice device, EpollLoop loop, Action<string> note, IServedState? state)
     {
         (Device, State, _loop, _note) = (device, state, loop, note);
@@ -70,6 +80,21 @@ public sealed class VhostUserServer : IDisposable
     internal ServedRing[] Rings { get; }
 
     internal EpollLoop Loop => _loop;
+
+    /// <summary>Serves a connection in the place of the one before, whose requests end first.</summary>
+    /// <param name="connection">Becomes this object's.</param>
+    public void Take(UnixChannel connection)
+    {
+        Thread? thread;
+        lock (_gate)
+        {
+            _session?.Stop();
+            thread = _thread;
+        }
+
+        thread?.Join();
+        Begin(connection);
+    }
 
     /// <summary>Ends the connection and waits until no request is under way.</summary>
     public void Dispose()
@@ -101,6 +126,12 @@ public sealed class VhostUserServer : IDisposable
 
     private void Broke(VirtQueue queue, string problem)
     {
+        if (_broke is { } broke)
+        {
+            broke(queue.Index, problem);
+            return;
+        }
+
         Note($"{Device.Name}: queue {queue.Index} is broken and waits for a reset: {problem}");
         Rings[queue.Index].Fail();
     }

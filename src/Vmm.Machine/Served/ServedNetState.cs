@@ -4,7 +4,7 @@ using Vmm.Core.State;
 using Vmm.DeviceModel.VhostUser.Server;
 using Vmm.Devices.Virtio.Net;
 
-namespace Vmm.Machine.Devices;
+namespace Vmm.Machine.Served;
 
 /// <summary>What a driver has chosen of a network device: pairs of queues, offloads, addresses, filters.</summary>
 internal sealed partial class ServedNetState(VirtioNet device) : IServedState
