@@ -18,7 +18,7 @@ internal sealed class DeviceOptions
     private readonly Option<string[]> _net = new("--net")
     {
         HelpName = "user|tap|stream,…",
-        Description = "A virtio network device. user[,net=10.0.2.0/24][,host=IP][,dns=IP][,dhcpstart=IP][,hostname=NAME][,domain=NAME][,restrict=on][,loopback=off]"
+        Description = "A virtio network device. user[,net=10.0.2.0/24][,host=IP][,dns=IP][,dhcpstart=IP][,ipv6=off][,hostname=NAME][,domain=NAME][,restrict=on][,loopback=off]"
             + "[,hostfwd=tcp|udp:[IP]:PORT-[IP]:PORT]…: needs no privilege; tap,ifname=NAME (made when it is not there), bridge=NAME or tap,fd=N[:M…]; "
             + "stream,path=SOCKET[,server=on]: another guest. Each with mac=…, mtu=N, queues=N, queue-size=N, offload=off, pcap=FILE, "
             + "bps=RATE, pps=RATE (bytes and packets per second; rx-bps and so on for one direction, bps-burst and so on for bursts), process=on (see --device-model), id=NAME.",

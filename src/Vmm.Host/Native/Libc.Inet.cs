@@ -13,6 +13,8 @@ internal static unsafe partial class Libc
     public const int IPPROTO_IP = 0;
     public const int IPPROTO_ICMP = 1;
     public const int IPPROTO_TCP = 6;
+    public const int IPPROTO_IPV6 = 41;
+    public const int IPPROTO_ICMPV6 = 58;
 
     public const int SOL_SOCKET = 1;
     public const int SO_REUSEADDR = 2;
@@ -28,12 +30,25 @@ internal static unsafe partial class Libc
     public const int IP_PMTUDISC_DONT = 0;
     public const int SOL_RAW = 255;
     public const int ICMP_FILTER = 1;
+    public const int IPV6_UNICAST_HOPS = 16;
+    public const int IPV6_MTU_DISCOVER = 23;
+    public const int IPV6_RECVERR = 25;
+    public const int IPV6_V6ONLY = 26;
+    public const int ICMPV6_FILTER = 1;
+    public const int ICMP6_ECHO_REPLY = 129;
+
+    /// <summary>Words of <c>struct icmp6_filter</c>.</summary>
+    public const int Icmp6FilterWords = 8;
+
     public const int SHUT_WR = 1;
     public const int MSG_ERRQUEUE = 0x2000;
     public const int MSG_DONTWAIT = 0x40;
 
     /// <summary>The origin of a <c>sock_extended_err</c> that an ICMP message caused.</summary>
     public const byte SO_EE_ORIGIN_ICMP = 2;
+
+    /// <summary>The same of ICMPv6.</summary>
+    public const byte SO_EE_ORIGIN_ICMP6 = 3;
 
     [LibraryImport(Library, EntryPoint = "bind", SetLastError = true)]
     public static partial int Bind(int fd, SockAddrInet* address, uint length);

@@ -118,14 +118,16 @@ public sealed unsafe partial class InetSocket
             Libc.CMsgHdr* header = (Libc.CMsgHdr*)(control + at);
             if (header->Bytes < (nuint)sizeof(Libc.CMsgHdr) || header->Bytes > (nuint)(controlBytes - at)) return false;
             int dataBytes = (int)header->Bytes - sizeof(Libc.CMsgHdr);
-            if (header->Level == Libc.IPPROTO_IP && header->Type == Libc.IP_RECVERR
-                && dataBytes >= sizeof(Libc.SockExtendedErr) + (int)Libc.SockAddrInet.V4Bytes)
+            bool isV6 = header->Level == Libc.IPPROTO_IPV6 && header->Type == Libc.IPV6_RECVERR;
+            bool isV4 = header->Level == Libc.IPPROTO_IP && header->Type == Libc.IP_RECVERR;
+            int nameBytes = (int)(isV6 ? Libc.SockAddrInet.V6Bytes : Libc.SockAddrInet.V4Bytes);
+            if ((isV4 || isV6) && dataBytes >= sizeof(Libc.SockExtendedErr) + nameBytes)
             {
                 Libc.SockExtendedErr* error = (Libc.SockExtendedErr*)(header + 1);
                 Libc.SockAddrInet reporter = default;
-                Buffer.MemoryCopy(error + 1, &reporter, sizeof(Libc.SockAddrInet), Libc.SockAddrInet.V4Bytes);
-                report = new(error->Type, error->Code, error->Info, InetEndPoint.V4(InetEndPoint.FromNative(reporter).AddressV4, 0), default, 0);
-                return error->Origin == Libc.SO_EE_ORIGIN_ICMP;
+                Buffer.MemoryCopy(error + 1, &reporter, sizeof(Libc.SockAddrInet), nameBytes);
+                report = new(error->Type, error->Code, error->Info, InetEndPoint.FromNative(reporter) with { Port = 0 }, default, 0);
+                return error->Origin == (isV6 ? Libc.SO_EE_ORIGIN_ICMP6 : Libc.SO_EE_ORIGIN_ICMP);
             }
 
             at += (int)(header->Bytes + 7 & ~(nuint)7);

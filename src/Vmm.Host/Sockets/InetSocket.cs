@@ -17,6 +17,8 @@ public sealed unsafe partial class InetSocket : IDisposable
     // -1 once closed: another file may have the number then.
     private int _fd;
 
+    private bool _isIPv6;
+
     private InetSocket(int fd)
     {
         _file = new LinuxFile(fd);
@@ -48,11 +50,11 @@ public sealed unsafe partial class InetSocket : IDisposable
         {
             SocketKind.Stream => (Libc.SOCK_STREAM, 0),
             SocketKind.Datagram => (Libc.SOCK_DGRAM, 0),
-            SocketKind.Echo => (Libc.SOCK_DGRAM, Libc.IPPROTO_ICMP),
-            _ => (Libc.SOCK_RAW, Libc.IPPROTO_ICMP),
+            SocketKind.Echo => (Libc.SOCK_DGRAM, ipv6 ? Libc.IPPROTO_ICMPV6 : Libc.IPPROTO_ICMP),
+            _ => (Libc.SOCK_RAW, ipv6 ? Libc.IPPROTO_ICMPV6 : Libc.IPPROTO_ICMP),
         };
         int fd = Libc.Socket(ipv6 ? Libc.AF_INET6 : Libc.AF_INET, type | Libc.SOCK_CLOEXEC | Libc.SOCK_NONBLOCK, protocol);
-        socket = fd < 0 ? null : new InetSocket(fd);
+        socket = fd < 0 ? null : new InetSocket(fd) { _isIPv6 = ipv6 };
         return fd < 0 ? LastStatus() : SocketStatus.Ok;
     }
 
@@ -70,6 +72,8 @@ public sealed unsafe partial class InetSocket : IDisposable
     public SocketStatus Bind(in InetEndPoint local, bool reuse)
     {
         if (reuse) SetOption(Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1);
+        // All addresses of IPv6 are not all of IPv4 as well, which may have a socket of their own.
+        if (local.IsIPv6) SetOption(Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY, 1);
         Libc.SockAddrInet address = local.ToNative(out uint bytes);
         // SAFETY: a local that outlives the call.
         return Libc.Bind(_fd, &address, bytes) == 0 ? SocketStatus.Ok : LastStatus();
@@ -119,18 +123,32 @@ public sealed unsafe partial class InetSocket : IDisposable
         SetOption(Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, 1);
     }
 
-    /// <summary>Keeps ICMP errors for <see cref="TryReceiveError"/>, and lets datagrams be fragmented on their way. IPv4.</summary>
+    /// <summary>Keeps ICMP errors for <see cref="TryReceiveError"/>, and lets datagrams be fragmented on their way.</summary>
     public void TuneDatagrams()
     {
-        SetOption(Libc.IPPROTO_IP, Libc.IP_RECVERR, 1);
-        SetOption(Libc.IPPROTO_IP, Libc.IP_MTU_DISCOVER, Libc.IP_PMTUDISC_DONT);
+        SetOption(_isIPv6 ? Libc.IPPROTO_IPV6 : Libc.IPPROTO_IP, _isIPv6 ? Libc.IPV6_RECVERR : Libc.IP_RECVERR, 1);
+        SetOption(_isIPv6 ? Libc.IPPROTO_IPV6 : Libc.IPPROTO_IP, _isIPv6 ? Libc.IPV6_MTU_DISCOVER : Libc.IP_MTU_DISCOVER, Libc.IP_PMTUDISC_DONT);
     }
 
     /// <summary>Lets only echo replies in (a raw socket gets every ICMP message else).</summary>
-    public void FilterEchoReplies() => SetOption(Libc.SOL_RAW, Libc.ICMP_FILTER, ~1);
+    public void FilterEchoReplies()
+    {
+        if (!_isIPv6)
+        {
+            SetOption(Libc.SOL_RAW, Libc.ICMP_FILTER, ~1);
+            return;
+        }
 
-    /// <summary>The time to live of what is sent from now on. IPv4.</summary>
-    public void SetTimeToLive(byte hops) => SetOption(Libc.IPPROTO_IP, Libc.IP_TTL, hops);
+        // One bit for each type that is kept out (RFC 3542 §3.2).
+        uint* blocked = stackalloc uint[Libc.Icmp6FilterWords];
+        for (int i = 0; i < Libc.Icmp6FilterWords; i++) blocked[i] = uint.MaxValue;
+        blocked[Libc.ICMP6_ECHO_REPLY / 32] &= ~(1u << Libc.ICMP6_ECHO_REPLY % 32);
+        // SAFETY: a local that outlives the call.
+        _ = Libc.SetSockOpt(_fd, Libc.IPPROTO_ICMPV6, Libc.ICMPV6_FILTER, blocked, sizeof(uint) * Libc.Icmp6FilterWords);
+    }
+
+    /// <summary>How many routers may pass on what is sent from now on.</summary>
+    public void SetTimeToLive(byte hops) => SetOption(_isIPv6 ? Libc.IPPROTO_IPV6 : Libc.IPPROTO_IP, _isIPv6 ? Libc.IPV6_UNICAST_HOPS : Libc.IP_TTL, hops);
 
     /// <summary>Lets datagrams go to all of a network.</summary>
     public void AllowBroadcast() => SetOption(Libc.SOL_SOCKET, Libc.SO_BROADCAST, 1);

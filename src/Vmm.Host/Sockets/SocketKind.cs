@@ -9,9 +9,9 @@ public enum SocketKind : byte
     /// <summary>UDP.</summary>
     Datagram,
 
-    /// <summary>ICMP echo without privilege; the kernel chooses the identifier (icmp(7), net.ipv4.ping_group_range). IPv4 only.</summary>
+    /// <summary>ICMP echo without privilege; the kernel chooses the identifier (icmp(7), net.ipv4.ping_group_range).</summary>
     Echo,
 
-    /// <summary>ICMP echo replies with their IP header, for who has CAP_NET_RAW. IPv4 only.</summary>
+    /// <summary>ICMP echo replies, of IPv4 with their IP header, for who has CAP_NET_RAW.</summary>
     EchoRaw,
 }

@@ -21,6 +21,9 @@ public sealed record UserLinkConfig : NetLinkConfig
     /// <summary>The first address that DHCP gives; null for the network's fifteenth.</summary>
     public string? DhcpStart { get; init; }
 
+    /// <summary>Whether there is IPv6, too; null for where the MTU allows that.</summary>
+    public bool? IPv6 { get; init; }
+
     /// <summary>The name that DHCP gives; null for none.</summary>
     public string? HostName { get; init; }
 
@@ -57,6 +60,7 @@ public sealed record UserLinkConfig : NetLinkConfig
         Host = keys.Take("host"),
         Dns = keys.Take("dns"),
         DhcpStart = keys.Take("dhcpstart"),
+        IPv6 = keys.Has("ipv6") ? keys.TakeSwitch("ipv6") : null,
         HostName = keys.Take("hostname"),
         Domain = keys.Take("domain"),
         ResolverFile = keys.Take("resolv-file"),
@@ -75,6 +79,7 @@ public sealed record UserLinkConfig : NetLinkConfig
             Host = Address("host", Host, refuse),
             Dns = Address("dns", Dns, refuse),
             DhcpStart = Address("dhcpstart", DhcpStart, refuse),
+            HasIPv6 = IPv6 ?? (net.Mtu ?? StandardMtu) >= UserNetOptions.LeastMtuV6,
             HostName = HostName,
             Domain = Domain,
             IsRestricted = Restrict,

@@ -29,7 +29,7 @@ internal sealed class Forwards : IDisposable
 
     /// <summary>Sends the guest's answer to one who wrote to a forwarded port.</summary>
     /// <returns>False when the datagram is no such answer.</returns>
-    public bool TryAnswer(in Ipv4Header ip, in UdpHeader udp, ReadOnlySpan<byte> payload)
+    public bool TryAnswer(in IpHeader ip, in UdpHeader udp, ReadOnlySpan<byte> payload)
     {
         foreach (UdpForward forward in _udp)
             if (forward.TryAnswer((ip.Source, udp.SourcePort), (ip.Destination, udp.DestinationPort), payload)) return true;
@@ -44,8 +44,8 @@ internal sealed class Forwards : IDisposable
 
     private void Open(PortForward forward, GuestLink link, IHostSockets sockets, Routes routes, TcpFlows flows, byte[] scratch)
     {
-        InetEndPoint local = InetEndPoint.V4(forward.HostAddress.Value, forward.HostPort);
-        Ipv4Address guest = forward.GuestAddress ?? link.Options.DhcpAddress;
+        InetEndPoint local = forward.HostEndPoint;
+        IpAddress guest = forward.GuestAddress ?? link.Options.DhcpAddress;
         SocketStatus status;
         bool isWatched = true;
         if (forward.IsUdp)
@@ -78,7 +78,7 @@ internal sealed class Forwards : IDisposable
     };
 
     /// <summary>A listening port.</summary>
-    private sealed class TcpForward(TcpFlows flows, IHostListener listener, Ipv4Address guest, ushort port) : IHostSocketUser, IDisposable
+    private sealed class TcpForward(TcpFlows flows, IHostListener listener, IpAddress guest, ushort port) : IHostSocketUser, IDisposable
     {
         public void OnReady(EpollEvents events)
         {
@@ -90,12 +90,12 @@ internal sealed class Forwards : IDisposable
     }
 
     /// <summary>A port for datagrams.</summary>
-    private sealed class UdpForward(GuestLink link, Routes routes, IHostDatagrams socket, Ipv4Address guest, ushort port, byte[] scratch)
+    private sealed class UdpForward(GuestLink link, Routes routes, IHostDatagrams socket, IpAddress guest, ushort port, byte[] scratch)
         : IHostSocketUser, IFrameSource, IDisposable
     {
         private const int MostPeers = 64;
 
-        private readonly (Ipv4Address Seen, InetEndPoint Peer, long Used)[] _peers = new (Ipv4Address, InetEndPoint, long)[MostPeers];
+        private readonly (IpAddress Seen, InetEndPoint Peer, long Used)[] _peers = new (IpAddress, InetEndPoint, long)[MostPeers];
         private int _count;
         private long _uses;
         private bool _mayRead;
@@ -119,7 +119,7 @@ internal sealed class Forwards : IDisposable
             if (status == SocketStatus.Pending) _mayRead = false;
             if (status == SocketStatus.Ok)
             {
-                Ipv4Address seen = routes.Seen(from);
+                IpAddress seen = routes.Seen(from, guest);
                 Remember(seen, from);
                 link.PutUdp((seen, from.Port), (guest, port), scratch.AsSpan(0, UdpHeader.Bytes + received));
             }
@@ -128,7 +128,7 @@ internal sealed class Forwards : IDisposable
             return 0;
         }
 
-        public bool TryAnswer((Ipv4Address Address, ushort Port) source, (Ipv4Address Address, ushort Port) destination, ReadOnlySpan<byte> payload)
+        public bool TryAnswer((IpAddress Address, ushort Port) source, (IpAddress Address, ushort Port) destination, ReadOnlySpan<byte> payload)
         {
             if (source != (guest, port)) return false;
             for (int i = 0; i < _count; i++)
@@ -144,7 +144,7 @@ internal sealed class Forwards : IDisposable
 
         public void Dispose() => socket.Dispose();
 
-        private void Remember(Ipv4Address seen, in InetEndPoint peer)
+        private void Remember(IpAddress seen, in InetEndPoint peer)
         {
             int oldest = 0;
             for (int i = 0; i < _count; i++)

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Vmm.Core.Backends;
 using Vmm.Core.Time;
 using Vmm.Network.User.Dhcp;
+using Vmm.Network.User.Discovery;
 using Vmm.Network.User.Packets;
 
 namespace Vmm.Network.User;
@@ -12,18 +13,17 @@ internal sealed class GuestLink : IDhcpLink
     /// <summary>Bytes before the IP packet: virtio's header and Ethernet's.</summary>
     public const int FrameHeaderBytes = INetBackend.HeaderBytes + Ethernet.HeaderBytes;
 
-    /// <summary>Bytes before the payload of IP.</summary>
-    public const int IpPayloadAt = FrameHeaderBytes + Ipv4Header.LeastBytes;
+    private const byte Hops = 64;
 
-    private const byte TimeToLive = 64;
-    private const int FragmentUnit = 8;
+    /// <summary>What neighbours say to each other: that it arrives so shows that no router passed it on (RFC 4861 §3.1).</summary>
+    private const byte MostHops = 255;
 
     private readonly Queue<IFrameSource>[] _lines;
     private readonly bool[] _isIdle;
     private readonly IClockTimer _timer;
     private long _timerNs = long.MaxValue;
     private uint _wakes;
-    private ushort _nextId;
+    private uint _nextId;
 
     /// <param name="options">The network.</param>
     /// <param name="clock">The machine's time, which stands still while the guest is paused: no connection ends by that.</param>
@@ -134,7 +134,7 @@ internal sealed class GuestLink : IDhcpLink
 
     /// <summary>Sends an IP packet to the guest, in fragments where it is longer than the MTU.</summary>
     /// <returns>False when the address is not known yet (it is being asked for) or the outbox is full.</returns>
-    public bool PutIpv4(Ipv4Address source, Ipv4Address destination, byte protocol, ReadOnlySpan<byte> payload)
+    public bool PutIp(IpAddress source, IpAddress destination, byte protocol, ReadOnlySpan<byte> payload)
     {
         if (!Neighbours.TryFind(destination, out MacAddress mac))
         {
@@ -142,24 +142,26 @@ internal sealed class GuestLink : IDhcpLink
             return false;
         }
 
-        return PutIpv4(mac, source, destination, protocol, payload);
+        return PutIp(mac, source, destination, protocol, payload);
     }
 
     /// <summary>Sends an IP packet to an Ethernet address.</summary>
-    public bool PutIpv4(MacAddress mac, Ipv4Address source, Ipv4Address destination, byte protocol, ReadOnlySpan<byte> payload)
+    public bool PutIp(MacAddress mac, IpAddress source, IpAddress destination, byte protocol, ReadOnlySpan<byte> payload, byte hops = Hops)
     {
-        ushort id = _nextId++;
-        int most = Options.Mtu - Ipv4Header.LeastBytes;
+        uint id = _nextId++;
+        int plainBytes = IpHeader.PlainBytes(source);
+        bool isCut = plainBytes + payload.Length > Options.Mtu;
+        int headerBytes = plainBytes + (isCut && !source.IsV4 ? Ipv6Header.FragmentBytes : 0);
+        int most = isCut ? (Options.Mtu - headerBytes) / IpHeader.FragmentUnit * IpHeader.FragmentUnit : payload.Length;
         int at = 0;
         do
         {
-            bool isLast = payload.Length - at <= most;
-            int count = isLast ? payload.Length - at : most / FragmentUnit * FragmentUnit;
-            Span<byte> frame = Outbox.Add(IpPayloadAt + count);
+            int count = Math.Min(most, payload.Length - at);
+            Span<byte> frame = Outbox.Add(FrameHeaderBytes + headerBytes + count);
             if (frame.IsEmpty) return false;
-            Ipv4Header ip = new(source, destination, protocol, TimeToLive, Ipv4Header.LeastBytes, Ipv4Header.LeastBytes + count, id, at, !isLast, false);
+            IpHeader ip = new(source, destination, protocol, hops, headerBytes, headerBytes + count, id, at, at + count < payload.Length);
             WriteHeaders(frame, default, mac, ip);
-            payload.Slice(at, count).CopyTo(frame[IpPayloadAt..]);
+            payload.Slice(at, count).CopyTo(frame[(FrameHeaderBytes + headerBytes)..]);
             at += count;
         }
         while (at < payload.Length);
@@ -167,48 +169,74 @@ internal sealed class GuestLink : IDhcpLink
         return true;
     }
 
+    /// <summary>Sends a control message, and fills in its checksum.</summary>
+    /// <param name="source">Whom the guest sees.</param>
+    /// <param name="destination">The guest.</param>
+    /// <param name="message">The message of ICMP or ICMPv6, as the addresses are.</param>
+    public void PutIcmp(IpAddress source, IpAddress destination, Span<byte> message)
+    {
+        SumIcmp(source, destination, message);
+        PutIp(source, destination, IpHeader.ControlProtocol(source), message);
+    }
+
+    /// <summary>Sends a message of neighbour discovery.</summary>
+    public void PutNeighbourMessage(MacAddress mac, IpAddress source, IpAddress destination, Span<byte> message)
+    {
+        SumIcmp(source, destination, message);
+        PutIp(mac, source, destination, IpHeader.IPPROTO_ICMPV6, message, MostHops);
+    }
+
     /// <summary>Writes what stands before the payload of IP.</summary>
-    public void WriteHeaders(Span<byte> frame, in NetHeader header, MacAddress mac, in Ipv4Header ip)
+    public void WriteHeaders(Span<byte> frame, in NetHeader header, MacAddress mac, in IpHeader ip)
     {
         header.Write(frame);
         MacAddress own = HostMac.Of(ip.Source == Options.DnsAddress ? Options.DnsAddress : Options.HostAddress);
-        Ethernet.Write(frame[INetBackend.HeaderBytes..], mac, own, Ethernet.ETHERTYPE_IP);
+        Ethernet.Write(frame[INetBackend.HeaderBytes..], mac, own, ip.IsV4 ? Ethernet.ETHERTYPE_IP : Ethernet.ETHERTYPE_IPV6);
         ip.Write(frame[FrameHeaderBytes..]);
     }
 
     /// <summary>An IP header of our own that is not for fragments.</summary>
-    public Ipv4Header NewHeader(Ipv4Address source, Ipv4Address destination, byte protocol, int payloadBytes)
-        => new(source, destination, protocol, TimeToLive, Ipv4Header.LeastBytes, Ipv4Header.LeastBytes + payloadBytes, _nextId++, 0, false, DontFragment: true);
+    public IpHeader NewHeader(IpAddress source, IpAddress destination, byte protocol, int payloadBytes)
+    {
+        int headerBytes = IpHeader.PlainBytes(source);
+        return new(source, destination, protocol, Hops, headerBytes, headerBytes + payloadBytes, _nextId++, DontFragment: true);
+    }
 
     /// <summary>Sends a datagram to the guest.</summary>
     /// <param name="source">Whom the guest sees.</param>
     /// <param name="destination">The guest.</param>
     /// <param name="datagram">Room for the UDP header, then the payload.</param>
     /// <param name="mac">The guest's Ethernet address where it is known otherwise.</param>
-    public bool PutUdp((Ipv4Address Address, ushort Port) source, (Ipv4Address Address, ushort Port) destination, Span<byte> datagram, MacAddress? mac = null)
+    public bool PutUdp((IpAddress Address, ushort Port) source, (IpAddress Address, ushort Port) destination, Span<byte> datagram, MacAddress? mac = null)
     {
         new UdpHeader(source.Port, destination.Port, datagram.Length, 0).Write(datagram);
         InternetChecksum sum = default;
-        sum.AddPseudoHeader(source.Address, destination.Address, Ipv4Header.IPPROTO_UDP, datagram.Length);
+        sum.AddPseudoHeader(source.Address, destination.Address, IpHeader.IPPROTO_UDP, datagram.Length);
         sum.Add(datagram);
         // 0 would say that there is none (RFC 768).
         ushort value = sum.Value == 0 ? ushort.MaxValue : sum.Value;
         BinaryPrimitives.WriteUInt16BigEndian(datagram[UdpHeader.ChecksumAt..], value);
         return mac is { } known
-            ? PutIpv4(known, source.Address, destination.Address, Ipv4Header.IPPROTO_UDP, datagram)
-            : PutIpv4(source.Address, destination.Address, Ipv4Header.IPPROTO_UDP, datagram);
+            ? PutIp(known, source.Address, destination.Address, IpHeader.IPPROTO_UDP, datagram)
+            : PutIp(source.Address, destination.Address, IpHeader.IPPROTO_UDP, datagram);
     }
 
     /// <summary>Asks for the Ethernet address of a guest.</summary>
-    public void AskFor(Ipv4Address address)
+    public void AskFor(IpAddress address)
     {
         if (!Neighbours.MayAsk(address, Clock.NowNs)) return;
+        if (!address.IsV4)
+        {
+            NeighbourDiscovery.Ask(this, address);
+            return;
+        }
+
         Span<byte> frame = Outbox.Add(FrameHeaderBytes + ArpPacket.Bytes);
         if (frame.IsEmpty) return;
         default(NetHeader).Write(frame);
         MacAddress own = HostMac.Of(Options.HostAddress);
         Ethernet.Write(frame[INetBackend.HeaderBytes..], MacAddress.Broadcast, own, Ethernet.ETHERTYPE_ARP);
-        new ArpPacket(ArpPacket.REQUEST, own, Options.HostAddress, default, address).Write(frame[FrameHeaderBytes..]);
+        new ArpPacket(ArpPacket.REQUEST, own, Options.HostAddress, default, address.V4).Write(frame[FrameHeaderBytes..]);
         Wake(0);
     }
 
@@ -222,6 +250,16 @@ internal sealed class GuestLink : IDhcpLink
         Ethernet.Write(frame[INetBackend.HeaderBytes..], request.SenderMac, own, Ethernet.ETHERTYPE_ARP);
         new ArpPacket(ArpPacket.REPLY, own, request.TargetAddress, request.SenderMac, request.SenderAddress).Write(frame[FrameHeaderBytes..]);
         Wake(0);
+    }
+
+    /// <summary>Fills in the checksum, which with IPv6 is over the addresses, too (RFC 4443 §2.3).</summary>
+    private static void SumIcmp(IpAddress source, IpAddress destination, Span<byte> message)
+    {
+        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], 0);
+        InternetChecksum sum = default;
+        if (!source.IsV4) sum.AddPseudoHeader(source, destination, IpHeader.IPPROTO_ICMPV6, message.Length);
+        sum.Add(message);
+        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], sum.Value);
     }
 
     private void Wake(int queue)

@@ -8,14 +8,14 @@ internal sealed class Neighbours
     private const int Most = 64;
     private const long AskEveryNs = 500_000_000;
 
-    private readonly (Ipv4Address Address, MacAddress Mac, long Heard)[] _entries = new (Ipv4Address, MacAddress, long)[Most];
+    private readonly (IpAddress Address, MacAddress Mac, long Heard)[] _entries = new (IpAddress, MacAddress, long)[Most];
     private int _count;
     private int _last;
     private long _heard;
-    private Ipv4Address _asked;
+    private IpAddress _asked;
     private long _askedNs;
 
-    public void Learn(Ipv4Address address, MacAddress mac)
+    public void Learn(IpAddress address, MacAddress mac)
     {
         if (mac.IsMulticast) return;
         if (Find(address) is var found and >= 0)
@@ -28,7 +28,7 @@ internal sealed class Neighbours
         _entries[at] = (address, mac, ++_heard);
     }
 
-    public bool TryFind(Ipv4Address address, out MacAddress mac)
+    public bool TryFind(IpAddress address, out MacAddress mac)
     {
         int found = Find(address);
         mac = found < 0 ? default : _entries[found].Mac;
@@ -36,7 +36,7 @@ internal sealed class Neighbours
     }
 
     /// <summary>Whether to ask for an address again.</summary>
-    public bool MayAsk(Ipv4Address address, long nowNs)
+    public bool MayAsk(IpAddress address, long nowNs)
     {
         if (address == _asked && _askedNs != 0 && nowNs - _askedNs < AskEveryNs) return false;
         (_asked, _askedNs) = (address, Math.Max(1, nowNs));
@@ -45,7 +45,7 @@ internal sealed class Neighbours
 
     public void Clear() => _count = 0;
 
-    private int Find(Ipv4Address address)
+    private int Find(IpAddress address)
     {
         if (_last < _count && _entries[_last].Address == address) return _last;
         for (int i = 0; i < _count; i++)

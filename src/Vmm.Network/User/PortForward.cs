@@ -1,16 +1,20 @@
 using System.Globalization;
+using Vmm.Host.Sockets;
 
 namespace Vmm.Network.User;
 
 /// <summary>A port of the host that leads to a port of the guest.</summary>
 /// <param name="IsUdp">UDP; else TCP.</param>
-/// <param name="HostAddress">Where the host listens; 0.0.0.0 for all its addresses.</param>
+/// <param name="HostAddress">Where the host listens; 0.0.0.0 for all its addresses, :: for all of IPv6.</param>
 /// <param name="HostPort">The host's port.</param>
 /// <param name="GuestAddress">The guest's address; null for the first one that DHCP gives.</param>
 /// <param name="GuestPort">The guest's port.</param>
-public sealed record PortForward(bool IsUdp, Ipv4Address HostAddress, ushort HostPort, Ipv4Address? GuestAddress, ushort GuestPort)
+public sealed record PortForward(bool IsUdp, IpAddress HostAddress, ushort HostPort, IpAddress? GuestAddress, ushort GuestPort)
 {
-    /// <summary>Reads <c>tcp:127.0.0.1:2222-:22</c>: protocol, host address (may be empty: all), host port, guest address (may be empty), guest port.</summary>
+    /// <summary>
+    /// Reads <c>tcp:127.0.0.1:2222-:22</c>: protocol, host address (may be empty: all), host port, guest address (may be empty), guest port. An
+    /// address of IPv6 stands in brackets; the two need not be of one kind.
+    /// </summary>
     /// <param name="text">The words.</param>
     /// <param name="forward">What they say.</param>
     /// <param name="why">What is wrong with them.</param>
@@ -19,37 +23,53 @@ public sealed record PortForward(bool IsUdp, Ipv4Address HostAddress, ushort Hos
         forward = null;
         why = $"'{text}' is no forward; tcp:127.0.0.1:2222-:22 would be";
         string[] sides = text.Split('-');
-        if (sides.Length != 2) return false;
-        string[] host = sides[0].Split(':');
-        string[] guest = sides[1].Split(':');
-        if (host.Length != 3 || guest.Length != 2) return false;
-        if (host[0] is not ("tcp" or "udp"))
+        int protocol = text.IndexOf(':');
+        if (sides.Length != 2 || protocol < 0 || protocol >= sides[0].Length) return false;
+        string kind = text[..protocol];
+        if (!TrySplit(sides[0][(protocol + 1)..], out string host, out string hostPortText) || !TrySplit(sides[1], out string guest, out string guestPortText)) return false;
+        if (kind is not ("tcp" or "udp"))
         {
-            why = $"'{host[0]}' is neither tcp nor udp";
+            why = $"'{kind}' is neither tcp nor udp";
             return false;
         }
 
-        if (!TryAddress(host[1], out Ipv4Address? hostAddress, ref why) || !TryAddress(guest[0], out Ipv4Address? guestAddress, ref why)) return false;
-        if (!TryPort(host[2], out ushort hostPort, ref why) || !TryPort(guest[1], out ushort guestPort, ref why)) return false;
-        forward = new(host[0] == "udp", hostAddress ?? default, hostPort, guestAddress, guestPort);
+        if (!TryAddress(host, out IpAddress? hostAddress, ref why) || !TryAddress(guest, out IpAddress? guestAddress, ref why)) return false;
+        if (!TryPort(hostPortText, out ushort hostPort, ref why) || !TryPort(guestPortText, out ushort guestPort, ref why)) return false;
+        forward = new(kind == "udp", hostAddress ?? default(Ipv4Address), hostPort, guestAddress, guestPort);
         why = "";
         return true;
     }
 
     /// <inheritdoc/>
-    public override string ToString() => $"{(IsUdp ? "udp" : "tcp")}:{HostAddress}:{HostPort}-{GuestAddress}:{GuestPort}";
+    public override string ToString() => $"{(IsUdp ? "udp" : "tcp")}:{Written(HostAddress)}:{HostPort}-{Written(GuestAddress)}:{GuestPort}";
 
-    private static bool TryAddress(string text, out Ipv4Address? address, ref string why)
+    /// <summary>Where the host listens.</summary>
+    internal InetEndPoint HostEndPoint => HostAddress.IsV4 ? InetEndPoint.V4(HostAddress.V4.Value, HostPort) : new(HostAddress.Value, HostPort, IsIPv6: true);
+
+    private static string Written(IpAddress? address) => address is not { } known ? "" : known.IsV4 ? $"{known}" : $"[{known}]";
+
+    /// <summary>Parts "address:port"; an address with colons has brackets around it.</summary>
+    private static bool TrySplit(string text, out string address, out string port)
+    {
+        int colon = text.LastIndexOf(':');
+        (address, port) = colon < 0 ? ("", "") : (text[..colon], text[(colon + 1)..]);
+        bool hasBrackets = address.StartsWith('[') && address.EndsWith(']');
+        if (colon < 0 || (!hasBrackets && address.Contains(':'))) return false;
+        if (hasBrackets) address = address[1..^1];
+        return !hasBrackets || address.Contains(':');
+    }
+
+    private static bool TryAddress(string text, out IpAddress? address, ref string why)
     {
         address = null;
         if (text.Length == 0) return true;
-        if (Ipv4Address.TryParse(text, out Ipv4Address parsed))
+        if (IpAddress.TryParse(text, out IpAddress parsed))
         {
             address = parsed;
             return true;
         }
 
-        why = $"'{text}' is no IPv4 address";
+        why = $"'{text}' is no IP address";
         return false;
     }
 

@@ -3,8 +3,8 @@ using Vmm.Network.User.Packets;
 namespace Vmm.Network.User;
 
 /// <summary>
-/// Puts the guest's IP fragments together (RFC 791 §3.2), a few packets at once. Fragments that overlap end their packet: no honest sender makes
-/// them. What is not whole in time is forgotten.
+/// Puts the guest's IP fragments together (RFC 791 §3.2, RFC 8200 §4.5), a few packets at once. Fragments that overlap end their packet: no honest sender makes
+/// them (RFC 5722). What is not whole in time is forgotten.
 /// </summary>
 internal sealed class Reassembler
 {
@@ -20,11 +20,11 @@ internal sealed class Reassembler
     /// <param name="payload">What is behind it.</param>
     /// <param name="nowNs">The time.</param>
     /// <param name="whole">The packet, with a header without options, when it is whole; good until the next call.</param>
-    public bool TryAdd(in Ipv4Header ip, ReadOnlySpan<byte> payload, long nowNs, out Span<byte> whole)
+    public bool TryAdd(in IpHeader ip, ReadOnlySpan<byte> payload, long nowNs, out Span<byte> whole)
     {
         whole = default;
         bool isOdd = ip.HasMoreFragments && payload.Length % 8 != 0;
-        if (payload.IsEmpty || isOdd || Ipv4Header.LeastBytes + ip.FragmentOffset + payload.Length > MostBytes) return false;
+        if (payload.IsEmpty || isOdd || IpHeader.PlainBytes(ip.Source) + ip.FragmentOffset + payload.Length > MostBytes) return false;
         Slot slot = Find(ip, nowNs);
         if (!slot.TryAdd(ip.FragmentOffset, payload, !ip.HasMoreFragments))
         {
@@ -34,12 +34,12 @@ internal sealed class Reassembler
 
         if (!slot.IsWhole) return false;
         slot.IsUsed = false;
-        whole = slot.Bytes.AsSpan(0, Ipv4Header.LeastBytes + slot.EndBytes);
-        (ip with { HeaderBytes = Ipv4Header.LeastBytes, TotalBytes = whole.Length, FragmentOffset = 0, HasMoreFragments = false }).Write(whole);
+        whole = slot.Bytes.AsSpan(0, slot.HeaderBytes + slot.EndBytes);
+        (ip with { HeaderBytes = slot.HeaderBytes, TotalBytes = whole.Length, FragmentOffset = 0, HasMoreFragments = false }).Write(whole);
         return true;
     }
 
-    private Slot Find(in Ipv4Header ip, long nowNs)
+    private Slot Find(in IpHeader ip, long nowNs)
     {
         Slot? free = null;
         for (int i = 0; i < Slots; i++)
@@ -60,8 +60,8 @@ internal sealed class Reassembler
         private readonly (int Start, int End)[] _pieces = new (int, int)[MostFragments];
         private int _count;
         private int _have;
-        private Ipv4Address _source, _destination;
-        private ushort _id;
+        private IpAddress _source, _destination;
+        private uint _id;
         private byte _protocol;
 
         public byte[] Bytes { get; } = GC.AllocateUninitializedArray<byte>(MostBytes);
@@ -70,19 +70,22 @@ internal sealed class Reassembler
 
         public long SinceNs { get; private set; }
 
+        /// <summary>Bytes of the whole packet's header.</summary>
+        public int HeaderBytes { get; private set; }
+
         /// <summary>Bytes of the whole payload; 0 while the last fragment is missing.</summary>
         public int EndBytes { get; private set; }
 
         public bool IsWhole => EndBytes != 0 && _have == EndBytes;
 
-        public void Begin(in Ipv4Header ip, long nowNs)
+        public void Begin(in IpHeader ip, long nowNs)
         {
             (_source, _destination, _id, _protocol) = (ip.Source, ip.Destination, ip.Id, ip.Protocol);
-            (_count, _have, EndBytes) = (0, 0, 0);
+            (_count, _have, EndBytes, HeaderBytes) = (0, 0, 0, IpHeader.PlainBytes(ip.Source));
             (IsUsed, SinceNs) = (true, nowNs);
         }
 
-        public bool Matches(in Ipv4Header ip) => (_source, _destination, _id, _protocol) == (ip.Source, ip.Destination, ip.Id, ip.Protocol);
+        public bool Matches(in IpHeader ip) => (_source, _destination, _id, _protocol) == (ip.Source, ip.Destination, ip.Id, ip.Protocol);
 
         public bool TryAdd(int start, ReadOnlySpan<byte> payload, bool isLast)
         {
@@ -98,7 +101,7 @@ internal sealed class Reassembler
             _pieces[_count++] = (start, end);
             _have += payload.Length;
             if (isLast) EndBytes = end;
-            payload.CopyTo(Bytes.AsSpan(Ipv4Header.LeastBytes + start));
+            payload.CopyTo(Bytes.AsSpan(HeaderBytes + start));
             return true;
         }
     }

@@ -2,6 +2,7 @@ using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 using Vmm.Core.Time;
 using Vmm.Network.User.Dhcp;
+using Vmm.Network.User.Discovery;
 using Vmm.Network.User.Dns;
 using Vmm.Network.User.Icmp;
 using Vmm.Network.User.Packets;
@@ -14,7 +15,7 @@ namespace Vmm.Network.User;
 /// <summary>The machines on the other end of the guest's wire: sorts the guest's frames and collects those for it. Under the network's lock.</summary>
 internal sealed class UserStack : IDisposable
 {
-    private const int HeadBytes = GuestLink.FrameHeaderBytes + Ipv4Header.MostBytes + TcpHeader.MostBytes;
+    private const int HeadBytes = GuestLink.FrameHeaderBytes + IpHeader.MostBytes + TcpHeader.MostBytes;
     private const int ProducedAtOnce = 256;
 
     // A whole frame, or a datagram on its way in.
@@ -27,6 +28,7 @@ internal sealed class UserStack : IDisposable
     private readonly UdpFlows _udp;
     private readonly EchoFlows _echo;
     private readonly DhcpServer _dhcp;
+    private readonly NeighbourDiscovery? _discovery;
     private readonly Forwards _forwards;
     private ulong _framesIn, _framesOut, _dropped;
 
@@ -41,6 +43,7 @@ internal sealed class UserStack : IDisposable
         _udp = new(_link, sockets, routes, _icmp, _scratch);
         _echo = new(_link, sockets, routes, _icmp, _scratch);
         _dhcp = new(_link);
+        if (options.HasIPv6) _discovery = new(_link);
         try
         {
             _forwards = new(_link, sockets, routes, _tcp, _scratch);
@@ -54,7 +57,7 @@ internal sealed class UserStack : IDisposable
 
     /// <summary>What the guest may leave undone.</summary>
     public NetOffloads Offloads
-        => _options.HasOffloads ? NetOffloads.Checksum | NetOffloads.Tso4 | NetOffloads.TsoEcn | NetOffloads.Uso : NetOffloads.None;
+        => _options.HasOffloads ? NetOffloads.Checksum | NetOffloads.Tso4 | NetOffloads.Tso6 | NetOffloads.TsoEcn | NetOffloads.Uso : NetOffloads.None;
 
     public UserNetStatistics Statistics => new(_framesIn, _framesOut, _dropped, _link.Outbox.Dropped, _tcp.ReceivedBytes, _tcp.SentBytes,
         _udp.SentBytes, _udp.ReceivedBytes, _tcp.OpenedCount, _tcp.RefusedCount, _tcp.RetransmittedCount, _tcp.Count, _udp.Count, _echo.Count);
@@ -99,7 +102,7 @@ internal sealed class UserStack : IDisposable
         _link.BeginExpiry();
         long now = _link.Clock.NowNs;
         _tcp.Expire(now);
-        long next = Math.Min(_udp.Expire(now), _echo.Expire(now));
+        long next = Math.Min(Math.Min(_udp.Expire(now), _echo.Expire(now)), _discovery?.Expire(now) ?? long.MaxValue);
         if (next != long.MaxValue) _link.Schedule(next);
     }
 
@@ -109,6 +112,7 @@ internal sealed class UserStack : IDisposable
         _tcp.AbortAll();
         _udp.CloseAll();
         _echo.CloseAll();
+        _discovery?.Forget();
         _link.Clear();
     }
 
@@ -129,14 +133,17 @@ internal sealed class UserStack : IDisposable
         if (!NetHeader.Read(head).TryCheck(sum - INetBackend.HeaderBytes, Offloads, out NetHeader header)) return false;
         ReadOnlySpan<byte> ethernet = head[INetBackend.HeaderBytes..];
         ReadOnlySpan<byte> packet = head[GuestLink.FrameHeaderBytes..];
+        bool isSegmented = header.Segmentation != NetSegmentation.VIRTIO_NET_HDR_GSO_NONE;
         switch (Ethernet.Type(ethernet))
         {
             case Ethernet.ETHERTYPE_ARP:
                 return TryArp(packet);
-            case Ethernet.ETHERTYPE_IP:
-                MacAddress to = Ethernet.Destination(ethernet);
-                bool isOurs = to == MacAddress.Broadcast || to == HostMac.Of(_options.HostAddress) || to == HostMac.Of(_options.DnsAddress);
-                return isOurs && TryIpv4(queue, frame, header, Ethernet.Source(ethernet), packet, bytes - GuestLink.FrameHeaderBytes);
+            case Ethernet.ETHERTYPE_IP when IsOurs(Ethernet.Destination(ethernet)):
+                return Ipv4Header.TryRead(packet, bytes - GuestLink.FrameHeaderBytes, isSegmented, out IpHeader ip4)
+                    && TryIp(queue, frame, header, Ethernet.Source(ethernet), packet, ip4);
+            case Ethernet.ETHERTYPE_IPV6 when _options.HasIPv6 && IsOurs(Ethernet.Destination(ethernet)):
+                return Ipv6Header.TryRead(packet, bytes - GuestLink.FrameHeaderBytes, isSegmented, out IpHeader ip6)
+                    && TryIp(queue, frame, header, Ethernet.Source(ethernet), packet, ip6);
             default:
                 return false;
         }
@@ -145,43 +152,45 @@ internal sealed class UserStack : IDisposable
     private bool TryArp(ReadOnlySpan<byte> packet)
     {
         if (!ArpPacket.TryRead(packet, out ArpPacket arp) || arp.SenderMac.IsMulticast) return false;
-        if (IsGuest(arp.SenderAddress)) _link.Neighbours.Learn(arp.SenderAddress, arp.SenderMac);
+        if (_options.IsGuest(arp.SenderAddress)) _link.Neighbours.Learn(arp.SenderAddress, arp.SenderMac);
         bool asksUs = arp.Operation == ArpPacket.REQUEST && (arp.TargetAddress == _options.HostAddress || arp.TargetAddress == _options.DnsAddress);
         if (asksUs) _link.AnswerArp(arp);
         return true;
     }
 
-    private bool IsGuest(Ipv4Address address)
-        => _options.Network.IsHost(address) && address != _options.HostAddress && address != _options.DnsAddress;
+    private bool IsOurs(MacAddress mac)
+        => mac == MacAddress.Broadcast || mac == HostMac.Of(_options.HostAddress) || mac == HostMac.Of(_options.DnsAddress) || (_options.HasIPv6 && HostMac.IsGroup(mac));
 
-    private bool TryIpv4(int queue, ReadOnlySpan<IoVec> frame, in NetHeader header, MacAddress mac, ReadOnlySpan<byte> head, int available)
+    private bool TryIp(int queue, ReadOnlySpan<IoVec> frame, in NetHeader header, MacAddress mac, ReadOnlySpan<byte> head, in IpHeader ip)
     {
-        bool isSegmented = header.Segmentation != NetSegmentation.VIRTIO_NET_HDR_GSO_NONE;
-        if (!Ipv4Header.TryRead(head, available, isSegmented, out Ipv4Header ip)) return false;
-        if (IsGuest(ip.Source)) _link.Neighbours.Learn(ip.Source, mac);
-        else if (ip.Source != default || ip.Protocol != Ipv4Header.IPPROTO_UDP) return false;
-        bool isForUs = ip.Destination == _options.HostAddress || ip.Destination == _options.DnsAddress;
-        if (!isForUs && ip.TimeToLive <= 1 && ip.Destination != Ipv4Address.Broadcast)
+        // Who has no address yet may ask for one: by DHCP, or whether somebody has it already.
+        if (_options.IsGuest(ip.Source)) _link.Neighbours.Learn(ip.Source, mac);
+        else if (!ip.Source.IsUnspecified || ip.Protocol != (ip.IsV4 ? IpHeader.IPPROTO_UDP : IpHeader.IPPROTO_ICMPV6)) return false;
+        bool isForUs = _options.IsHost(ip.Destination) || _options.IsNameServer(ip.Destination);
+        bool isForAll = ip.Destination == Ipv4Address.Broadcast || ip.Destination.IsMulticast;
+        if (!isForUs && !isForAll && ip.Hops <= 1)
         {
-            _icmp.PutError(IcmpMessage.TIME_EXCEEDED, IcmpMessage.EXC_TTL, head[..Math.Min(head.Length, ip.TotalBytes)], ip);
+            _icmp.PutError(IcmpError.HopsExceeded, head[..Math.Min(head.Length, ip.TotalBytes)], ip);
             return true;
         }
 
+        // What is good on this wire only does not leave it (RFC 4291 §2.5.6).
+        if (ip.Source.IsLinkLocal && !isForUs && !isForAll) return false;
         if (ip.IsFragment) return TryFragment(queue, frame, ip);
-        if (ip.Protocol == Ipv4Header.IPPROTO_TCP) return TryTcp(queue, frame, header, ip, head[ip.HeaderBytes..]);
+        if (ip.Protocol == IpHeader.IPPROTO_TCP) return TryTcp(queue, frame, header, ip, head[ip.HeaderBytes..]);
         return TryWhole(queue, Linear(frame, ip.TotalBytes), ip, header);
     }
 
-    private bool TryFragment(int queue, ReadOnlySpan<IoVec> frame, in Ipv4Header ip)
+    private bool TryFragment(int queue, ReadOnlySpan<IoVec> frame, in IpHeader ip)
     {
         Span<byte> packet = Linear(frame, ip.TotalBytes);
         if (!_reassembler.TryAdd(ip, packet[ip.HeaderBytes..], _link.Clock.NowNs, out Span<byte> whole)) return true;
         // TCP in fragments is nothing that a machine beside its router sends.
-        return Ipv4Header.TryRead(whole, whole.Length, false, out Ipv4Header header) && header.Protocol != Ipv4Header.IPPROTO_TCP
-            && TryWhole(queue, whole, header, default);
+        bool isRead = ip.IsV4 ? Ipv4Header.TryRead(whole, whole.Length, false, out IpHeader header) : Ipv6Header.TryRead(whole, whole.Length, false, out header);
+        return isRead && !header.IsFragment && header.Protocol != IpHeader.IPPROTO_TCP && TryWhole(queue, whole, header, default);
     }
 
-    private bool TryTcp(int queue, ReadOnlySpan<IoVec> frame, in NetHeader header, in Ipv4Header ip, ReadOnlySpan<byte> segment)
+    private bool TryTcp(int queue, ReadOnlySpan<IoVec> frame, in NetHeader header, in IpHeader ip, ReadOnlySpan<byte> segment)
     {
         if (!TcpHeader.TryRead(segment, ip.PayloadBytes, out TcpHeader tcp)) return false;
         if (!header.NeedsChecksum && !IsSumGood(ip, Linear(frame, ip.TotalBytes)[ip.HeaderBytes..])) return false;
@@ -190,14 +199,20 @@ internal sealed class UserStack : IDisposable
         return true;
     }
 
-    private bool TryWhole(int queue, Span<byte> packet, in Ipv4Header ip, in NetHeader header)
+    private bool TryWhole(int queue, Span<byte> packet, in IpHeader ip, in NetHeader header)
     {
         switch (ip.Protocol)
         {
-            case Ipv4Header.IPPROTO_UDP:
+            case IpHeader.IPPROTO_UDP:
                 return TryUdp(queue, packet, ip, header);
-            case Ipv4Header.IPPROTO_ICMP:
-                if (InternetChecksum.Of(packet[ip.HeaderBytes..ip.TotalBytes]) != 0 || !IsGuest(ip.Source)) return false;
+            case IpHeader.IPPROTO_ICMP when ip.IsV4:
+                if (InternetChecksum.Of(packet[ip.HeaderBytes..ip.TotalBytes]) != 0 || !_options.IsGuest(ip.Source)) return false;
+                _echo.Input(ip, packet);
+                return true;
+            case IpHeader.IPPROTO_ICMPV6 when !ip.IsV4:
+                if (!IsSumGood(ip, packet[ip.HeaderBytes..ip.TotalBytes])) return false;
+                if (_discovery!.TryInput(ip, packet[ip.HeaderBytes..ip.TotalBytes])) return true;
+                if (!_options.IsGuest(ip.Source)) return false;
                 _echo.Input(ip, packet);
                 return true;
             default:
@@ -205,11 +220,13 @@ internal sealed class UserStack : IDisposable
         }
     }
 
-    private bool TryUdp(int queue, ReadOnlySpan<byte> packet, in Ipv4Header ip, in NetHeader header)
+    private bool TryUdp(int queue, ReadOnlySpan<byte> packet, in IpHeader ip, in NetHeader header)
     {
         ReadOnlySpan<byte> datagram = packet[ip.HeaderBytes..];
         if (!UdpHeader.TryRead(datagram, out UdpHeader udp)) return false;
-        if (!header.NeedsChecksum && udp.Checksum != 0 && !IsSumGood(ip, datagram[..udp.Length])) return false;
+        // A datagram of IPv6 has a checksum always (RFC 8200 §8.1).
+        bool isUnsummed = udp.Checksum == 0 && ip.IsV4;
+        if (!header.NeedsChecksum && !isUnsummed && !IsSumGood(ip, datagram[..udp.Length])) return false;
         ReadOnlySpan<byte> payload = datagram[UdpHeader.Bytes..udp.Length];
         bool isForServer = ip.Destination == Ipv4Address.Broadcast || ip.Destination == _options.HostAddress || ip.Destination == _options.Network.Broadcast;
         if (udp.DestinationPort == DhcpServer.ServerPort && isForServer)
@@ -218,13 +235,13 @@ internal sealed class UserStack : IDisposable
             return true;
         }
 
-        if (!IsGuest(ip.Source)) return false;
+        if (!_options.IsGuest(ip.Source)) return false;
         if (_forwards.TryAnswer(ip, udp, payload)) return true;
         _udp.Input(queue, ip, udp, packet, header.Segmentation == NetSegmentation.VIRTIO_NET_HDR_GSO_NONE ? 0 : header.SegmentSize);
         return true;
     }
 
-    private static bool IsSumGood(in Ipv4Header ip, ReadOnlySpan<byte> payload)
+    private static bool IsSumGood(in IpHeader ip, ReadOnlySpan<byte> payload)
     {
         InternetChecksum sum = default;
         sum.AddPseudoHeader(ip.Source, ip.Destination, ip.Protocol, payload.Length);

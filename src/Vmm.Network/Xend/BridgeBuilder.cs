@@ -91,14 +91,14 @@ internal sealed class BridgeBuilder(NetworkTransaction transaction)
 
     private void MoveCard(LinkInfo card, int bridge)
     {
-        string physical = PhysicalName(card.Name), noAddresses = $"ipv6/conf/{physical}/disable_ipv6";
+        string physical = PhysicalName(card.Name);
         transaction.Do($"switch {card.Name} off", new RestoreLinkStep(card.Index, card.Name, card.Mac.ToString(), card.IsUp, card.HasArp),
             () => transaction.Change(card.Index, new LinkChange { IsUp = false }));
         transaction.Do($"call it {physical}", () => transaction.Change(card.Index, new LinkChange { Name = physical }));
         transaction.Do($"give {physical} the address of a port", () => transaction.Change(card.Index, new LinkChange { Mac = HostLinks.PortMac, HasArp = false }));
-        transaction.Do($"keep addresses away from {physical}", SysctlStep.Of(noAddresses), () =>
+        transaction.Do($"keep addresses away from {physical}", LinkSettingStep.Of(transaction.Link(card.Index), "ipv6", "disable_ipv6"), () =>
         {
-            Sysctl.WriteIfThere(noAddresses, "1");
+            Sysctl.WriteIfThere($"ipv6/conf/{physical}/disable_ipv6", "1");
             foreach (SavedAddress address in Host.SaveAddresses().Where(a => a.LinkIndex == card.Index)) Remove(address);
         });
         transaction.Do($"put {physical} into the bridge", () => transaction.Change(card.Index, new LinkChange { MasterIndex = bridge }));

@@ -34,9 +34,12 @@ internal sealed class NetworkTransaction(RouteNetlink host, NetworkStore store, 
     }
 
     /// <summary>Does a step.</summary>
-    public void Do(string what, UndoStep undo, Action act)
+    /// <param name="what">What it does, in words.</param>
+    /// <param name="undo">What takes it back; null for nothing.</param>
+    /// <param name="act">The step.</param>
+    public void Do(string what, UndoStep? undo, Action act)
     {
-        Note(j => j with { Steps = j.Steps.Add(undo) });
+        if (undo is not null) Note(j => j with { Steps = j.Steps.Add(undo) });
         Do(what, act);
     }
 
@@ -55,8 +58,11 @@ internal sealed class NetworkTransaction(RouteNetlink host, NetworkStore store, 
         List<string> failures = [];
         foreach (UndoStep step in Journal.Steps.Reverse())
         {
-            progress($"undo: {step.What}");
-            Try(() => step.Undo(context), failures);
+            Try(() =>
+            {
+                progress($"undo: {step.What}");
+                step.Undo(context);
+            }, failures);
         }
 
         Try(Restore, failures);

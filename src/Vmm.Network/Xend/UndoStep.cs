@@ -9,6 +9,7 @@ namespace Vmm.Network.Xend;
 [JsonDerivedType(typeof(RenameLinkStep), "rename-link")]
 [JsonDerivedType(typeof(RestoreLinkStep), "restore-link")]
 [JsonDerivedType(typeof(SysctlStep), "sysctl")]
+[JsonDerivedType(typeof(LinkSettingStep), "link-setting")]
 [JsonDerivedType(typeof(FirewallStep), "firewall")]
 [JsonDerivedType(typeof(ServerStep), "server")]
 public abstract record UndoStep

@@ -9,7 +9,7 @@ public class UserLinkConfigTests
     public void Parse_AllKeys_ReachTheNetwork()
     {
         List<ConfigError> errors = [];
-        NetConfig net = NetConfig.Parse(0, "user,net=192.168.9.0/24,host=192.168.9.1,dns=192.168.9.4,dhcpstart=192.168.9.100,hostname=box,domain=example.org,"
+        NetConfig net = NetConfig.Parse(0, "user,net=192.168.9.0/24,host=192.168.9.1,dns=192.168.9.4,dhcpstart=192.168.9.100,ipv6=off,hostname=box,domain=example.org,"
             + "restrict=on,loopback=off,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp::53-192.168.9.101:53,mtu=1400,queues=2,offload=off", errors);
         net.Check("net[0]", errors);
         Assert.Empty(errors);
@@ -17,7 +17,7 @@ public class UserLinkConfigTests
         Assert.Equal("192.168.9.0/24 192.168.9.1 192.168.9.4 192.168.9.100", $"{options.Network} {options.HostAddress} {options.DnsAddress} {options.DhcpAddress}");
         Assert.Equal(("box", "example.org", true, false), (options.HostName, options.Domain, options.IsRestricted, options.ReachesLoopback));
         Assert.Equal(["tcp:127.0.0.1:2222-:22", "udp:0.0.0.0:53-192.168.9.101:53"], options.Forwards.Select(f => f.ToString()));
-        Assert.Equal((1400, 2, false), (options.Mtu, options.Queues, options.HasOffloads));
+        Assert.Equal((1400, 2, false, false), (options.Mtu, options.Queues, options.HasOffloads, options.HasIPv6));
     }
 
     [Fact]
@@ -32,7 +32,27 @@ public class UserLinkConfigTests
     }
 
     [Theory]
+    [InlineData("user", true)]
+    [InlineData("user,ipv6=on", true)]
+    [InlineData("user,ipv6=off", false)]
+    [InlineData("user,mtu=1000", false)]
+    public void Parse_IPv6_IsThereUnlessTheMtuOrTheUserForbids(string text, bool expected)
+    {
+        List<ConfigError> errors = [];
+        NetConfig net = NetConfig.Parse(0, text, errors);
+        net.Check("net[0]", errors);
+        Assert.Empty(errors);
+        Assert.Equal(expected, ((UserLinkConfig)net.Link).ToOptions(net).HasIPv6);
+    }
+
+    [Theory]
     [InlineData("net=10.0.2.0", "net[0].net")]
+    [InlineData("ipv6=on,mtu=1000", "net[0].ipv6")]
+    [InlineData("ipv6=perhaps", "net[0].ipv6")]
+    [InlineData("ipv6=off,hostfwd=tcp::80-[fd00::15]:80", "net[0].hostfwd")]
+    [InlineData("hostfwd=tcp::80-[fd00::2]:80", "net[0].hostfwd")]
+    [InlineData("hostfwd=tcp::80-[fd01::15]:80", "net[0].hostfwd")]
+    [InlineData("hostfwd=tcp:::1:80-:80", "net[0].hostfwd")]
     [InlineData("host=gateway", "net[0].host")]
     [InlineData("dns=10.0.3.3", "net[0].dns")]
     [InlineData("dhcpstart=10.0.2.2", "net[0].dhcpstart")]

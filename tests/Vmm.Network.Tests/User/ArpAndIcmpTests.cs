@@ -89,7 +89,7 @@ public class ArpAndIcmpTests
         guest.SendEcho(TestGuest.Elsewhere, 5, 9);
         GotFrame got = guest.Single();
         Assert.Equal((IcmpMessage.DEST_UNREACH, IcmpMessage.PKT_FILTERED), (got.Payload[0], got.Payload[1]));
-        AssertQuotes(got, TestGuest.Elsewhere, Ipv4Header.IPPROTO_ICMP);
+        AssertQuotes(got, TestGuest.Elsewhere, IpHeader.IPPROTO_ICMP);
     }
 
     [Fact]
@@ -110,7 +110,7 @@ public class ArpAndIcmpTests
         guest.SendUdp(TestGuest.Elsewhere, 4000, 33434, [1, 2, 3], hops: 1);
         GotFrame got = guest.Single();
         Assert.Equal((IcmpMessage.TIME_EXCEEDED, TestGuest.Gateway), (got.Payload[0], got.Ip.Source));
-        AssertQuotes(got, TestGuest.Elsewhere, Ipv4Header.IPPROTO_UDP);
+        AssertQuotes(got, TestGuest.Elsewhere, IpHeader.IPPROTO_UDP);
         Assert.Empty(guest.Host.Datagrams);
     }
 
@@ -129,16 +129,16 @@ public class ArpAndIcmpTests
     public void Frames_OfAnotherSource_AreDropped()
     {
         using TestGuest guest = new TestGuest().Known();
-        Assert.Equal(NetSendResult.Dropped, guest.SendUdp(TestGuest.Elsewhere, 1, 2, [1], from: new(0xc0a80101)));
+        Assert.Equal(NetSendResult.Dropped, guest.SendUdp(TestGuest.Elsewhere, 1, 2, [1], from: new Ipv4Address(0xc0a80101)));
         Assert.Equal(NetSendResult.Dropped, guest.SendUdp(TestGuest.Elsewhere, 1, 2, [1], from: TestGuest.Gateway));
-        Assert.Equal(NetSendResult.Dropped, guest.SendUdp(TestGuest.Elsewhere, 1, 2, [1], from: new(0)));
+        Assert.Equal(NetSendResult.Dropped, guest.SendUdp(TestGuest.Elsewhere, 1, 2, [1], from: default(Ipv4Address)));
         Assert.Empty(guest.Host.Datagrams);
         Assert.Equal(3ul, guest.Net.Statistics.DroppedFromGuest);
     }
 
     internal static void AssertQuotes(GotFrame error, Ipv4Address destination, byte protocol)
     {
-        Assert.True(Ipv4Header.TryRead(error.Payload.AsSpan(IcmpMessage.HeaderBytes), ushort.MaxValue, false, out Ipv4Header quoted));
+        Assert.True(Ipv4Header.TryRead(error.Payload.AsSpan(IcmpMessage.HeaderBytes), ushort.MaxValue, false, out IpHeader quoted));
         Assert.Equal((TestGuest.Address, destination, protocol), (quoted.Source, quoted.Destination, quoted.Protocol));
     }
 }

@@ -20,21 +20,27 @@ internal sealed class GotFrame
             return;
         }
 
-        Assert.Equal(Ethernet.ETHERTYPE_IP, Type);
-        Assert.True(Ipv4Header.TryRead(bytes.AsSpan(IpAt), bytes.Length - IpAt, false, out Ipv4Header ip));
+        bool isSegmented = Header.Segmentation != NetSegmentation.VIRTIO_NET_HDR_GSO_NONE;
+        IpHeader ip = default;
+        Assert.True(Type switch
+        {
+            Ethernet.ETHERTYPE_IP => Ipv4Header.TryRead(bytes.AsSpan(IpAt), bytes.Length - IpAt, isSegmented, out ip),
+            Ethernet.ETHERTYPE_IPV6 => Ipv6Header.TryRead(bytes.AsSpan(IpAt), bytes.Length - IpAt, isSegmented, out ip),
+            _ => false,
+        });
         Assert.Equal(bytes.Length - IpAt, ip.TotalBytes);
         Ip = ip;
         if (ip.IsFragment) return;
         ReadOnlySpan<byte> transport = bytes.AsSpan(IpAt + ip.HeaderBytes);
         InternetChecksum sum = default;
         sum.AddPseudoHeader(ip.Source, ip.Destination, ip.Protocol, transport.Length);
-        if (ip.Protocol == Ipv4Header.IPPROTO_TCP)
+        if (ip.Protocol == IpHeader.IPPROTO_TCP)
         {
             Assert.True(TcpHeader.TryRead(transport, transport.Length, out TcpHeader tcp));
             Tcp = tcp;
             Payload = transport[tcp.HeaderBytes..].ToArray();
         }
-        else if (ip.Protocol == Ipv4Header.IPPROTO_UDP)
+        else if (ip.Protocol == IpHeader.IPPROTO_UDP)
         {
             Assert.True(UdpHeader.TryRead(transport, out UdpHeader udp));
             Udp = udp;
@@ -42,7 +48,7 @@ internal sealed class GotFrame
         }
         else
         {
-            sum = default;
+            if (ip.IsV4) sum = default;
             Payload = transport.ToArray();
         }
 
@@ -59,7 +65,7 @@ internal sealed class GotFrame
 
     public ArpPacket Arp { get; }
 
-    public Ipv4Header Ip { get; }
+    public IpHeader Ip { get; }
 
     public TcpHeader Tcp { get; }
 

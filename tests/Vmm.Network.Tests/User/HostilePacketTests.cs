@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Vmm.Core.Backends;
 using Vmm.Core.Memory;
 using Vmm.Host.Sockets;
@@ -17,7 +18,9 @@ public class HostilePacketTests
         Random random = new(20260101);
         Assert.True(PortForward.TryParse("tcp::2222-:22", out PortForward? tcp, out _));
         Assert.True(PortForward.TryParse("udp::2223-:23", out PortForward? udp, out _));
-        using TestGuest guest = new TestGuest(new UserNetOptions { Forwards = [tcp!, udp!], Queues = 2, ResolverFile = "/dev/null" }, NetOffloads.Checksum | NetOffloads.Tso4).Known();
+        Assert.True(PortForward.TryParse("tcp::2224-[fd00::1:2]:22", out PortForward? tcpV6, out _));
+        using TestGuest guest = new TestGuest(new UserNetOptions { Forwards = [tcp!, udp!, tcpV6!], Queues = 2, HasIPv6 = true, ResolverFile = "/dev/null" },
+            NetOffloads.Checksum | NetOffloads.Tso4 | NetOffloads.Tso6).Known();
         PinnedBuffer buffer = new(INetBackend.MostFrameBytes);
         byte[] last = new byte[200];
         for (int i = 0; i < Frames; i++)
@@ -78,7 +81,7 @@ public class HostilePacketTests
     {
         int bytes = random.Next(200);
         random.NextBytes(to[..bytes]);
-        if (bytes >= 26) Ethernet.Write(to[12..], HostMac.Of(TestGuest.Gateway), TestGuest.Mac, random.Next(3) == 0 ? Ethernet.ETHERTYPE_ARP : Ethernet.ETHERTYPE_IP);
+        if (bytes >= 26) Ethernet.Write(to[12..], HostMac.Of(TestGuest.Gateway), TestGuest.Mac, random.Next(3) switch { 0 => Ethernet.ETHERTYPE_ARP, 1 => Ethernet.ETHERTYPE_IP, _ => Ethernet.ETHERTYPE_IPV6 });
         return bytes;
     }
 
@@ -87,9 +90,27 @@ public class HostilePacketTests
         to[..12].Clear();
         if (random.Next(3) == 0)
             new NetHeader(NetHeaderFlags.VIRTIO_NET_HDR_F_NEEDS_CSUM, (NetSegmentation)(random.Next(2) == 0 ? 0 : random.Next(6)), 54, (ushort)random.Next(2000), 34, 16).Write(to);
-        Ethernet.Write(to[12..], HostMac.Of(TestGuest.Gateway), TestGuest.Mac, Ethernet.ETHERTYPE_IP);
+        bool isV4 = random.Next(3) != 0;
+        Ethernet.Write(to[12..], HostMac.Of(TestGuest.Gateway), TestGuest.Mac, isV4 ? Ethernet.ETHERTYPE_IP : Ethernet.ETHERTYPE_IPV6);
         int payload = random.Next(8) == 0 ? random.Next(9000) : random.Next(100);
-        byte protocol = (byte)(random.Next(5) switch { 0 => 1, 1 or 2 => 17, _ => 6 });
+        byte protocol = random.Next(5) switch { 0 => isV4 ? IpHeader.IPPROTO_ICMP : IpHeader.IPPROTO_ICMPV6, 1 or 2 => IpHeader.IPPROTO_UDP, _ => IpHeader.IPPROTO_TCP };
+        (IpAddress source, IpAddress target) = isV4 ? AddressesV4(random) : AddressesV6(random);
+        int offset = random.Next(20) == 0 ? random.Next(8192) * 8 : 0;
+        bool more = random.Next(20) == 0;
+        int headerBytes = IpHeader.PlainBytes(source) + (!isV4 && (more || offset != 0) ? Ipv6Header.FragmentBytes : 0);
+        byte hops = (byte)(random.Next(3) switch { 0 => random.Next(3), 1 => 255, _ => random.Next(255) });
+        IpHeader ip = new(source, target, protocol, hops, headerBytes, headerBytes + payload, (ushort)random.Next(20), offset, more);
+        ip.Write(to[26..]);
+        Span<byte> body = to.Slice(26 + headerBytes, payload);
+        random.NextBytes(body);
+        if (payload >= 24) MakeBody(random, body, ip);
+        // Extension headers of any kind, whose lengths are what stands there.
+        if (!isV4 && random.Next(10) == 0) to[26 + 6] = (byte)(random.Next(4) switch { 0 => 0, 1 => 43, 2 => 44, _ => 60 });
+        return 26 + headerBytes + payload;
+    }
+
+    private static (IpAddress, IpAddress) AddressesV4(Random random)
+    {
         Ipv4Address target = random.Next(6) switch
         {
             0 => TestGuest.Elsewhere,
@@ -98,33 +119,54 @@ public class HostilePacketTests
             3 => new((uint)random.NextInt64(uint.MaxValue)),
             _ => TestGuest.Gateway,
         };
-        int offset = random.Next(20) == 0 ? random.Next(8192) * 8 : 0;
-        new Ipv4Header(random.Next(10) == 0 ? default : new(0x0a00020f + (uint)random.Next(3)), target, protocol, (byte)random.Next(random.Next(3) == 0 ? 3 : 255), 20,
-            20 + payload, (ushort)random.Next(20), offset, random.Next(20) == 0, false).Write(to[26..]);
-        Span<byte> body = to.Slice(46, payload);
-        random.NextBytes(body);
-        if (protocol == 6 && payload >= 24)
-            new TcpHeader((ushort)random.Next(1, 30), (ushort)random.Next(1, 6), (uint)random.Next(20), (uint)random.Next(), (TcpFlags)random.Next(64),
-                (ushort)random.Next(65536), 0, random.Next(2) == 0 ? (ushort)random.Next(65536) : (ushort)0).Write(body);
-        if (protocol == 17 && payload >= 8) new UdpHeader((ushort)random.Next(1, 30), (ushort)(random.Next(3) switch { 0 => 53, 1 => 67, _ => 9 }), payload, 0).Write(body);
-        if (protocol == 6 && payload >= 24 && random.Next(8) != 0) Sum(body, to[26..], 16);
-        if (protocol == 1 && payload >= 8)
-        {
-            (body[0], body[1], body[2], body[3]) = (8, 0, 0, 0);
-            ushort sum = InternetChecksum.Of(body);
-            (body[2], body[3]) = ((byte)(sum >> 8), (byte)sum);
-        }
-
-        return 46 + payload;
+        return (random.Next(10) == 0 ? default : new Ipv4Address(0x0a00020f + (uint)random.Next(3)), target);
     }
 
-    private static void Sum(Span<byte> body, ReadOnlySpan<byte> packet, int at)
+    private static (IpAddress, IpAddress) AddressesV6(Random random)
     {
-        Assert.True(Ipv4Header.TryRead(packet, packet.Length, false, out Ipv4Header ip));
+        IpAddress target = random.Next(7) switch
+        {
+            0 => TestGuest.ElsewhereV6,
+            1 => UserNetOptions.DnsAddressV6,
+            2 => UserNetOptions.RouterAddress,
+            3 => new((UInt128)random.NextInt64() << 64 | (UInt128)random.NextInt64()),
+            4 => TestGuest.V6("ff02::1"),
+            _ => UserNetOptions.HostAddressV6,
+        };
+        return (random.Next(10) == 0 ? default(IpAddress) : new(UserNetOptions.PrefixV6.Value + 0x10000 + (uint)random.Next(3)), target);
+    }
+
+    private static void MakeBody(Random random, Span<byte> body, in IpHeader ip)
+    {
+        switch (ip.Protocol)
+        {
+            case IpHeader.IPPROTO_TCP:
+                new TcpHeader((ushort)random.Next(1, 30), (ushort)random.Next(1, 6), (uint)random.Next(20), (uint)random.Next(), (TcpFlags)random.Next(64),
+                    (ushort)random.Next(65536), 0, random.Next(2) == 0 ? (ushort)random.Next(65536) : (ushort)0).Write(body);
+                if (random.Next(8) != 0) Sum(body, ip, TcpHeader.ChecksumAt);
+                break;
+            case IpHeader.IPPROTO_UDP:
+                new UdpHeader((ushort)random.Next(1, 30), (ushort)(random.Next(3) switch { 0 => 53, 1 => 67, _ => 9 }), body.Length, 0).Write(body);
+                if (!ip.IsV4) Sum(body, ip, UdpHeader.ChecksumAt);
+                break;
+            case IpHeader.IPPROTO_ICMP:
+                (body[0], body[1], body[2], body[3]) = (8, 0, 0, 0);
+                BinaryPrimitives.WriteUInt16BigEndian(body[2..], InternetChecksum.Of(body));
+                break;
+            default:
+                (body[0], body[1], body[2], body[3]) = ((byte)random.Next(127, 140), (byte)(random.Next(5) == 0 ? 1 : 0), 0, 0);
+                if (random.Next(2) == 0) UserNetOptions.HostAddressV6.Write(body[8..]);
+                Sum(body, ip, IcmpMessage.ChecksumAt);
+                break;
+        }
+    }
+
+    private static void Sum(Span<byte> body, in IpHeader ip, int at)
+    {
         InternetChecksum sum = default;
         sum.AddPseudoHeader(ip.Source, ip.Destination, ip.Protocol, body.Length);
         sum.Add(body);
-        (body[at], body[at + 1]) = ((byte)(sum.Value >> 8), (byte)sum.Value);
+        BinaryPrimitives.WriteUInt16BigEndian(body[at..], sum.Value);
     }
 
     /// <summary>Something happens on the host's side.</summary>

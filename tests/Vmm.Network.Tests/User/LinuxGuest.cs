@@ -14,7 +14,7 @@ internal sealed unsafe partial class LinuxGuest : INetReceiver, IDisposable
     private const int O_RDWR = 2, O_CLOEXEC = 0x80000, O_NONBLOCK = 0x800;
     private const short IFF_TAP = 2, IFF_NO_PI = 0x1000, IFF_VNET_HDR = 0x4000;
     private const nuint TUNSETIFF = 0x400454ca, TUNSETVNETHDRSZ = 0x400454d8, TUNSETOFFLOAD = 0x400454d0;
-    private const int TUN_F_CSUM = 1, TUN_F_TSO4 = 2, TUN_F_TSO_ECN = 8, TUN_F_USO4 = 0x20, TUN_F_USO6 = 0x40;
+    private const int TUN_F_CSUM = 1, TUN_F_TSO4 = 2, TUN_F_TSO6 = 4, TUN_F_TSO_ECN = 8, TUN_F_USO4 = 0x20, TUN_F_USO6 = 0x40;
     private const short POLLIN = 1;
     private const string Interface = "eth0";
 
@@ -29,7 +29,8 @@ internal sealed unsafe partial class LinuxGuest : INetReceiver, IDisposable
     /// <param name="backend">The other end of the wire.</param>
     /// <param name="offloads">Whether both sides leave checksums and segmentation undone.</param>
     /// <param name="mtu">The interface's MTU.</param>
-    public LinuxGuest(INetBackend backend, bool offloads, int mtu = 1500)
+    /// <param name="ipv6">Whether it speaks IPv6, whose addresses it makes by itself.</param>
+    public LinuxGuest(INetBackend backend, bool offloads, int mtu = 1500, bool ipv6 = false)
     {
         _backend = backend;
         int number = Interlocked.Increment(ref s_count);
@@ -43,7 +44,8 @@ internal sealed unsafe partial class LinuxGuest : INetReceiver, IDisposable
             Exec("ip link set lo up");
             // What a guest without the offload does: nothing leaves undone.
             if (!offloads) Exec($"ethtool -K {Interface} tx off tso off gso off 2>/dev/null || true");
-            Exec($"sysctl -qw net.ipv6.conf.{Interface}.disable_ipv6=1 2>/dev/null || true; ip link set {Interface} up");
+            string setting = ipv6 ? "accept_dad=0" : "disable_ipv6=1";
+            Exec($"sysctl -qw net.ipv6.conf.{Interface}.{setting} 2>/dev/null || true; ip link set {Interface} up");
         }
         catch
         {
@@ -52,7 +54,7 @@ internal sealed unsafe partial class LinuxGuest : INetReceiver, IDisposable
         }
 
         backend.Attach(this);
-        backend.Configure(offloads ? NetOffloads.Checksum | NetOffloads.Tso4 : NetOffloads.None, 1);
+        backend.Configure(offloads ? NetOffloads.Checksum | NetOffloads.Tso4 | NetOffloads.Tso6 : NetOffloads.None, 1);
         _reader = new Thread(ReadLoop) { IsBackground = true, Name = "guest-tx" };
         _writer = new Thread(WriteLoop) { IsBackground = true, Name = "guest-rx" };
         _reader.Start();
@@ -135,7 +137,7 @@ internal sealed unsafe partial class LinuxGuest : INetReceiver, IDisposable
         Encoding.ASCII.GetBytes(name, new Span<byte>(request, 15));
         *(short*)(request + 16) = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
         int headerBytes = INetBackend.HeaderBytes;
-        int features = offloads ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6 : 0;
+        int features = offloads ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6 : 0;
         bool isGood = fd >= 0 && ioctl(fd, TUNSETIFF, (nint)request) == 0 && ioctl(fd, TUNSETVNETHDRSZ, (nint)(&headerBytes)) == 0;
         if (isGood && ioctl(fd, TUNSETOFFLOAD, features) != 0) isGood = ioctl(fd, TUNSETOFFLOAD, features & ~(TUN_F_USO4 | TUN_F_USO6)) == 0;
         return isGood ? fd : throw new InvalidOperationException("no TAP can be made");

@@ -77,6 +77,58 @@ public sealed class LinuxGuestTests : IDisposable
         Assert.NotEmpty(hash);
     }
 
+    [LinuxGuestTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void IPv6Alone_AddressByItself_PingNamesDatagramsAndTransfers(bool offloads)
+    {
+        if (!Socket.OSSupportsIPv6) return;
+        string resolvers = Path.Combine(_folder, "resolv.conf");
+        File.WriteAllText(resolvers, "nameserver 127.0.0.78\n");
+        using Socket names = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        names.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.78"), 53));
+        Background(() => AnswerNames(names));
+        using UdpClient echo = new(new IPEndPoint(IPAddress.IPv6Loopback, 0));
+        Background(() =>
+        {
+            IPEndPoint? from = null;
+            while (true) echo.Send(echo.Receive(ref from), from);
+        });
+        byte[] data = new byte[TransferBytes];
+        new Random(7).NextBytes(data);
+        using TcpListener source = Listen(IPAddress.IPv6Loopback), sink = Listen(IPAddress.IPv6Loopback);
+        Background(() =>
+        {
+            using Socket client = source.AcceptSocket();
+            client.Send(data);
+            client.Shutdown(SocketShutdown.Send);
+            client.Receive(new byte[1]);
+        });
+        string hash = "";
+        Thread reader = Background(() =>
+        {
+            using NetworkStream client = new(sink.AcceptSocket(), ownsSocket: true);
+            hash = Convert.ToHexStringLower(SHA256.HashData(client));
+        });
+        using UserNetwork network = New(new UserNetOptions { HasIPv6 = true, HasOffloads = offloads, ResolverFile = resolvers });
+        using LinuxGuest guest = new(network, offloads, ipv6: true);
+        guest.Exec("for i in $(seq 100); do ip -6 addr show dev eth0 scope global | grep -q fd00:: && exit 0; sleep 0.1; done; ip -6 addr; exit 1");
+        Assert.Contains("default via fe80::2", guest.Exec("ip -6 route"), StringComparison.Ordinal);
+        Assert.Contains("2 packets received", guest.Exec("busybox ping -6 -c 2 fd00::2"), StringComparison.Ordinal);
+        Assert.Contains("1 packets received", guest.Exec("busybox ping -6 -c 1 -s 5000 fd00::2"), StringComparison.Ordinal);
+        Assert.Contains("192.0.2.33", guest.Exec("busybox nslookup -type=a host.example fd00::3"), StringComparison.Ordinal);
+        int port = ((IPEndPoint)echo.Client.LocalEndPoint!).Port;
+        foreach (int bytes in (int[])[10, 4000])
+            Assert.Contains($"got {bytes}", guest.Exec($"exec 3<>/dev/udp/fd00::2/{port}; head -c {bytes} /dev/zero >&3; echo got $(timeout 5 dd bs=65536 count=1 <&3 2>/dev/null | wc -c)"), StringComparison.Ordinal);
+        string down = guest.Exec($"busybox nc fd00::2 {Port(source)} </dev/null | sha256sum");
+        Assert.StartsWith(Convert.ToHexStringLower(SHA256.HashData(data)), down, StringComparison.Ordinal);
+        string up = guest.Exec($"head -c {TransferBytes} /dev/urandom >{_folder}/up && busybox nc -w 20 fd00::2 {Port(sink)} <{_folder}/up >/dev/null; sha256sum <{_folder}/up");
+        Assert.True(reader.Join(20_000));
+        Assert.StartsWith(hash, up, StringComparison.Ordinal);
+        Assert.Contains("Connection refused", guest.TryExec("exec 3<>/dev/tcp/fd00::3/80").Output, StringComparison.Ordinal);
+        Assert.Contains("No route to host", guest.TryExec("exec 3<>/dev/tcp/fd00::77/80").Output, StringComparison.Ordinal);
+    }
+
     [LinuxGuestFact]
     public void Connections_InARowAndAtOnce_AllAnswered()
     {
@@ -162,9 +214,9 @@ public sealed class LinuxGuestTests : IDisposable
 
     private UserNetwork New(UserNetOptions options) => new(options, _loop, _clock);
 
-    private static TcpListener Listen()
+    private static TcpListener Listen(IPAddress? address = null)
     {
-        TcpListener listener = new(IPAddress.Loopback, 0);
+        TcpListener listener = new(address ?? IPAddress.Loopback, 0);
         listener.Start(256);
         return listener;
     }

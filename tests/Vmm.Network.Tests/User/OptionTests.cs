@@ -48,7 +48,7 @@ public class OptionTests
     [InlineData("sctp::1-:2", "neither tcp nor udp")]
     [InlineData("tcp::0-:22", "'0' is no port")]
     [InlineData("tcp::70000-:22", "'70000' is no port")]
-    [InlineData("tcp:localhost:1-:2", "'localhost' is no IPv4 address")]
+    [InlineData("tcp:localhost:1-:2", "'localhost' is no IP address")]
     [InlineData("tcp::1-:2-:3", "is no forward")]
     public void Forward_BadText_SaysWhy(string text, string why)
     {
@@ -84,7 +84,7 @@ public class OptionTests
     {
         PortForward forward = new(false, default, 80, null, 80);
         Assert.Contains((new UserNetOptions { Forwards = [forward, forward] }).Check(), e => e.Key == "hostfwd");
-        Assert.Contains((new UserNetOptions { Forwards = [forward with { GuestAddress = new(0x01020304) }] }).Check(), e => e.Key == "hostfwd");
+        Assert.Contains((new UserNetOptions { Forwards = [forward with { GuestAddress = new Ipv4Address(0x01020304) }] }).Check(), e => e.Key == "hostfwd");
         Assert.Empty((new UserNetOptions { Forwards = [forward, forward with { IsUdp = true }] }).Check());
         Assert.Contains((new UserNetOptions { HostName = "a b" }).Check(), e => e.Key == "hostname");
         Assert.Contains((new UserNetOptions { Mtu = 100 }).Check(), e => e.Key == "mtu");

@@ -52,7 +52,7 @@ public class TcpModelTests
             }
 
             foreach (GotFrame frame in guest.Drain()) toGuest.Put(frame);
-            foreach (GotFrame frame in toGuest.Take().Where(f => f.Ip.Protocol == Ipv4Header.IPPROTO_TCP)) tcp.Take(frame);
+            foreach (GotFrame frame in toGuest.Take().Where(f => f.Ip.Protocol == IpHeader.IPPROTO_TCP)) tcp.Take(frame);
             // Both sides were through and the network has forgotten them: a late repeat is for nobody.
             if (tcp.WasReset && tcp.PeerEnded && stream is { GuestEnded: true, IsClosed: true }) break;
             Assert.False(tcp.WasReset);

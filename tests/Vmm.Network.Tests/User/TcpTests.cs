@@ -58,7 +58,7 @@ public class TcpTests
         Syn(guest);
         GotFrame error = guest.Single();
         Assert.Equal((IcmpMessage.DEST_UNREACH, code), (error.Payload[0], error.Payload[1]));
-        ArpAndIcmpTests.AssertQuotes(error, TestGuest.Elsewhere, Ipv4Header.IPPROTO_TCP);
+        ArpAndIcmpTests.AssertQuotes(error, TestGuest.Elsewhere, IpHeader.IPPROTO_TCP);
         Assert.Equal([0xff, 0xff, 0xff, 0xf0], error.Payload[32..36]); // the guest looks its connection up by the number
     }
 
@@ -378,7 +378,7 @@ public class TcpTests
         FakeStream first = port.Connect(TestGuest.At("192.0.2.7", 5555));
         GotFrame syn = guest.Single();
         Assert.Equal(new Ipv4Address(0xc0000207), syn.Ip.Source);
-        guest.SendTcp(new(0xc0000207), new(22, 5555, 0, syn.Tcp.Sequence + 1, TcpFlags.RST | TcpFlags.ACK, 0, 0));
+        guest.SendTcp(new Ipv4Address(0xc0000207), new(22, 5555, 0, syn.Tcp.Sequence + 1, TcpFlags.RST | TcpFlags.ACK, 0, 0));
         Assert.True(first.WasReset);
         FakeStream second = port.Connect(TestGuest.At("192.0.2.7", 5556));
         guest.Clock.Advance(60_000_000_000); // nobody answers
@@ -425,7 +425,7 @@ public class TcpTests
             byte[] frame = new byte[12 + 14 + 20 + segment.Length];
             new NetHeader(NetHeaderFlags.VIRTIO_NET_HDR_F_NEEDS_CSUM, NetSegmentation.VIRTIO_NET_HDR_GSO_TCPV4, 54, 1460, 34, 16).Write(frame);
             Ethernet.Write(frame.AsSpan(12), HostMac.Of(TestGuest.Gateway), TestGuest.Mac, Ethernet.ETHERTYPE_IP);
-            new Ipv4Header(TestGuest.Address, TestGuest.Elsewhere, 6, 64, 20, 20 + segment.Length, 1, 0, false, false).Write(frame.AsSpan(26));
+            new IpHeader(TestGuest.Address, TestGuest.Elsewhere, 6, 64, 20, 20 + segment.Length, 1, 0, false, false).Write(frame.AsSpan(26));
             segment.CopyTo(frame, 46);
             frame.CopyTo(buffer.Span);
             Vmm.Core.Memory.IoVec vector = buffer.Vector(0, frame.Length);

@@ -16,6 +16,8 @@ internal sealed class TestGuest : INetReceiver, IDisposable
     public static readonly Ipv4Address Gateway = new(0x0a000202);
     public static readonly Ipv4Address NameServer = new(0x0a000203);
     public static readonly Ipv4Address Elsewhere = new(0xc6336401);
+    public static readonly IpAddress AddressV6 = V6("fd00::5054:ff:fe12:3456");
+    public static readonly IpAddress ElsewhereV6 = V6("2001:db8::1");
     public static readonly MacAddress Mac = new(0x525400123456);
 
     private const int IpAt = INetBackend.HeaderBytes + Ethernet.HeaderBytes;
@@ -74,46 +76,70 @@ internal sealed class TestGuest : INetReceiver, IDisposable
         SendFrame(frame);
     }
 
-    public NetSendResult SendIp(Ipv4Address to, byte protocol, ReadOnlySpan<byte> payload, NetHeader header = default, byte hops = 64, Ipv4Address? from = null,
+    public NetSendResult SendIp(IpAddress to, byte protocol, ReadOnlySpan<byte> payload, NetHeader header = default, byte hops = 64, IpAddress? from = null,
         int fragmentOffset = 0, bool more = false)
     {
-        byte[] frame = new byte[IpAt + Ipv4Header.LeastBytes + payload.Length];
+        bool isFragmentV6 = !to.IsV4 && (more || fragmentOffset != 0);
+        int headerBytes = IpHeader.PlainBytes(to) + (isFragmentV6 ? Ipv6Header.FragmentBytes : 0);
+        byte[] frame = new byte[IpAt + headerBytes + payload.Length];
         header.Write(frame);
-        Ethernet.Write(frame.AsSpan(INetBackend.HeaderBytes), HostMac.Of(to == NameServer ? NameServer : Gateway), Mac, Ethernet.ETHERTYPE_IP);
-        new Ipv4Header(from ?? Address, to, protocol, hops, Ipv4Header.LeastBytes, Ipv4Header.LeastBytes + payload.Length, 7, fragmentOffset, more, false)
-            .Write(frame.AsSpan(IpAt));
-        payload.CopyTo(frame.AsSpan(IpAt + Ipv4Header.LeastBytes));
+        MacAddress mac = to.IsMulticast ? HostMac.OfGroup(to) : HostMac.Of(to == NameServer ? NameServer : Gateway);
+        Ethernet.Write(frame.AsSpan(INetBackend.HeaderBytes), mac, Mac, to.IsV4 ? Ethernet.ETHERTYPE_IP : Ethernet.ETHERTYPE_IPV6);
+        new IpHeader(from ?? Own(to), to, protocol, hops, headerBytes, headerBytes + payload.Length, 7, fragmentOffset, more).Write(frame.AsSpan(IpAt));
+        payload.CopyTo(frame.AsSpan(IpAt + headerBytes));
         return SendFrame(frame);
     }
 
-    public NetSendResult SendUdp(Ipv4Address to, ushort fromPort, ushort toPort, ReadOnlySpan<byte> payload, byte hops = 64, Ipv4Address? from = null)
+    public NetSendResult SendUdp(IpAddress to, ushort fromPort, ushort toPort, ReadOnlySpan<byte> payload, byte hops = 64, IpAddress? from = null)
     {
         byte[] datagram = new byte[UdpHeader.Bytes + payload.Length];
         new UdpHeader(fromPort, toPort, datagram.Length, 0).Write(datagram);
         payload.CopyTo(datagram.AsSpan(UdpHeader.Bytes));
-        return SendIp(to, Ipv4Header.IPPROTO_UDP, datagram, hops: hops, from: from);
+        if (!to.IsV4) Sum(datagram, UdpHeader.ChecksumAt, from ?? AddressV6, to, IpHeader.IPPROTO_UDP);
+        return SendIp(to, IpHeader.IPPROTO_UDP, datagram, hops: hops, from: from);
     }
 
-    public NetSendResult SendTcp(Ipv4Address to, in TcpHeader tcp, ReadOnlySpan<byte> payload = default, NetHeader header = default)
+    public NetSendResult SendTcp(IpAddress to, in TcpHeader tcp, ReadOnlySpan<byte> payload = default, NetHeader header = default)
     {
         byte[] segment = new byte[tcp.WrittenBytes + payload.Length];
         tcp.Write(segment);
         payload.CopyTo(segment.AsSpan(tcp.WrittenBytes));
         InternetChecksum sum = default;
-        sum.AddPseudoHeader(Address, to, Ipv4Header.IPPROTO_TCP, segment.Length);
+        sum.AddPseudoHeader(Own(to), to, IpHeader.IPPROTO_TCP, segment.Length);
         if (!header.NeedsChecksum) sum.Add(segment);
         BinaryPrimitives.WriteUInt16BigEndian(segment.AsSpan(TcpHeader.ChecksumAt), header.NeedsChecksum ? sum.Folded : sum.Value);
-        return SendIp(to, Ipv4Header.IPPROTO_TCP, segment, header);
+        return SendIp(to, IpHeader.IPPROTO_TCP, segment, header);
     }
 
-    public void SendEcho(Ipv4Address to, ushort id, ushort sequence, int bytes = 16, byte hops = 64)
+    public void SendEcho(IpAddress to, ushort id, ushort sequence, int bytes = 16, byte hops = 64)
     {
         byte[] message = new byte[IcmpMessage.HeaderBytes + bytes];
-        message[0] = IcmpMessage.ECHO;
+        message[0] = to.IsV4 ? IcmpMessage.ECHO : IcmpV6Message.ICMP6_ECHO_REQUEST;
         BinaryPrimitives.WriteUInt16BigEndian(message.AsSpan(IcmpMessage.IdAt), id);
         BinaryPrimitives.WriteUInt16BigEndian(message.AsSpan(IcmpMessage.SequenceAt), sequence);
-        BinaryPrimitives.WriteUInt16BigEndian(message.AsSpan(IcmpMessage.ChecksumAt), InternetChecksum.Of(message));
-        SendIp(to, Ipv4Header.IPPROTO_ICMP, message, hops: hops);
+        if (to.IsV4) BinaryPrimitives.WriteUInt16BigEndian(message.AsSpan(IcmpMessage.ChecksumAt), InternetChecksum.Of(message));
+        else Sum(message, IcmpMessage.ChecksumAt, AddressV6, to, IpHeader.IPPROTO_ICMPV6);
+        SendIp(to, IpHeader.ControlProtocol(to), message, hops: hops);
+    }
+
+    /// <summary>Sends a message of ICMPv6 about neighbours: type, code, four bytes, and what follows.</summary>
+    public NetSendResult SendNeighbour(byte type, IpAddress to, ReadOnlySpan<byte> rest, IpAddress? from = null, byte hops = 255, byte code = 0)
+    {
+        byte[] message = [type, code, 0, 0, 0, 0, 0, 0, .. rest];
+        Sum(message, IcmpMessage.ChecksumAt, from ?? AddressV6, to, IpHeader.IPPROTO_ICMPV6);
+        return SendIp(to, IpHeader.IPPROTO_ICMPV6, message, hops: hops, from: from);
+    }
+
+    public static IpAddress V6(string text) => IpAddress.TryParse(text, out IpAddress address) ? address : throw new ArgumentException(text);
+
+    private static IpAddress Own(IpAddress to) => to.IsV4 ? Address : AddressV6;
+
+    private static void Sum(Span<byte> message, int at, IpAddress from, IpAddress to, byte protocol)
+    {
+        InternetChecksum sum = default;
+        sum.AddPseudoHeader(from, to, protocol, message.Length);
+        sum.Add(message);
+        BinaryPrimitives.WriteUInt16BigEndian(message[at..], sum.Value);
     }
 
     /// <summary>The next frame; null for none.</summary>

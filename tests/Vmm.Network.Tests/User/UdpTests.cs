@@ -22,7 +22,7 @@ public class UdpTests
         socket.Arrive([7], TestGuest.At("198.51.100.9", 123)); // a stranger
         List<GotFrame> got = guest.Drain();
         Assert.Equal(2, got.Count);
-        Assert.Equal((TestGuest.Elsewhere, 123, 4000), (got[0].Ip.Source, got[0].Udp.SourcePort, got[0].Udp.DestinationPort));
+        Assert.Equal(((IpAddress)TestGuest.Elsewhere, 123, 4000), (got[0].Ip.Source, got[0].Udp.SourcePort, got[0].Udp.DestinationPort));
         Assert.Equal([4, 5], got[0].Payload);
         Assert.Equal(999, got[1].Udp.SourcePort);
     }
@@ -54,7 +54,7 @@ public class UdpTests
         new UdpHeader(4000, 5000, datagram.Length, 0).Write(datagram);
         data.CopyTo(datagram, 8);
         foreach (int at in (int[])[2960, 0, 1480]) // out of order
-            guest.SendIp(TestGuest.Elsewhere, Ipv4Header.IPPROTO_UDP, datagram.AsSpan(at, Math.Min(at == 2960 ? 9999 : 1480, datagram.Length - at)),
+            guest.SendIp(TestGuest.Elsewhere, IpHeader.IPPROTO_UDP, datagram.AsSpan(at, Math.Min(at == 2960 ? 9999 : 1480, datagram.Length - at)),
                 fragmentOffset: at, more: at != 2960);
         FakeDatagrams socket = Assert.Single(guest.Host.Datagrams);
         Assert.Equal(data, Assert.Single(socket.Sent).Data);
@@ -70,8 +70,8 @@ public class UdpTests
     public void Fragments_HostileOnes_NeverWholeAndBounded()
     {
         using TestGuest guest = new TestGuest().Known();
-        for (int i = 0; i < 2000; i++) guest.SendIp(new(0xc6336400u + (uint)i % 200), Ipv4Header.IPPROTO_UDP, new byte[8 * (1 + i % 180)], fragmentOffset: i * 8 % 65528, more: true);
-        guest.SendIp(TestGuest.Elsewhere, Ipv4Header.IPPROTO_UDP, new byte[1480], fragmentOffset: 65528, more: false);
+        for (int i = 0; i < 2000; i++) guest.SendIp(new Ipv4Address(0xc6336400u + (uint)i % 200), IpHeader.IPPROTO_UDP, new byte[8 * (1 + i % 180)], fragmentOffset: i * 8 % 65528, more: true);
+        guest.SendIp(TestGuest.Elsewhere, IpHeader.IPPROTO_UDP, new byte[1480], fragmentOffset: 65528, more: false);
         Assert.Empty(guest.Host.Datagrams);
     }
 
@@ -79,9 +79,9 @@ public class UdpTests
     public void Overlap_EndsThePacket()
     {
         using TestGuest guest = new TestGuest().Known();
-        guest.SendIp(TestGuest.Elsewhere, Ipv4Header.IPPROTO_UDP, new byte[16], fragmentOffset: 0, more: true);
-        guest.SendIp(TestGuest.Elsewhere, Ipv4Header.IPPROTO_UDP, new byte[16], fragmentOffset: 8, more: true);
-        guest.SendIp(TestGuest.Elsewhere, Ipv4Header.IPPROTO_UDP, new byte[16], fragmentOffset: 16, more: false);
+        guest.SendIp(TestGuest.Elsewhere, IpHeader.IPPROTO_UDP, new byte[16], fragmentOffset: 0, more: true);
+        guest.SendIp(TestGuest.Elsewhere, IpHeader.IPPROTO_UDP, new byte[16], fragmentOffset: 8, more: true);
+        guest.SendIp(TestGuest.Elsewhere, IpHeader.IPPROTO_UDP, new byte[16], fragmentOffset: 16, more: false);
         Assert.Empty(guest.Host.Datagrams);
     }
 
@@ -93,7 +93,7 @@ public class UdpTests
         byte[] datagram = new byte[8 + 2500];
         new UdpHeader(4000, 5000, datagram.Length, 0).Write(datagram);
         NetHeader header = new(NetHeaderFlags.VIRTIO_NET_HDR_F_NEEDS_CSUM, NetSegmentation.VIRTIO_NET_HDR_GSO_UDP_L4, 42, 1000, 34, 6);
-        Assert.Equal(NetSendResult.Sent, guest.SendIp(TestGuest.Elsewhere, Ipv4Header.IPPROTO_UDP, datagram, header));
+        Assert.Equal(NetSendResult.Sent, guest.SendIp(TestGuest.Elsewhere, IpHeader.IPPROTO_UDP, datagram, header));
         Assert.Equal([1000, 1000, 500], guest.Host.Datagrams[0].Sent.Select(s => s.Data.Length));
     }
 
@@ -103,7 +103,7 @@ public class UdpTests
         using TestGuest guest = new TestGuest().Known();
         byte[] datagram = new byte[12];
         new UdpHeader(4000, 5000, datagram.Length, 0x1234).Write(datagram);
-        Assert.Equal(NetSendResult.Dropped, guest.SendIp(TestGuest.Elsewhere, Ipv4Header.IPPROTO_UDP, datagram));
+        Assert.Equal(NetSendResult.Dropped, guest.SendIp(TestGuest.Elsewhere, IpHeader.IPPROTO_UDP, datagram));
     }
 
     [Fact]
@@ -114,7 +114,7 @@ public class UdpTests
         guest.Host.Datagrams[0].Fail(new(3, 3, 0, TestGuest.At("127.0.0.1", 0), TestGuest.At("127.0.0.1", 5000), 0));
         GotFrame error = guest.Single();
         Assert.Equal((3, 3), (error.Payload[0], error.Payload[1]));
-        ArpAndIcmpTests.AssertQuotes(error, TestGuest.Gateway, Ipv4Header.IPPROTO_UDP);
+        ArpAndIcmpTests.AssertQuotes(error, TestGuest.Gateway, IpHeader.IPPROTO_UDP);
         Assert.Equal([0x0f, 0xa0, 0x13, 0x88], error.Payload[28..32]);
     }
 
@@ -122,11 +122,11 @@ public class UdpTests
     public void NoSuchMachine_HostUnreachable_BroadcastsAreSilent()
     {
         using TestGuest guest = new TestGuest().Known();
-        guest.SendUdp(new(0x0a000263), 4000, 5000, [1]);
+        guest.SendUdp(new Ipv4Address(0x0a000263), 4000, 5000, [1]);
         Assert.Equal(IcmpMessage.HOST_UNREACH, guest.Single().Payload[1]);
-        guest.SendUdp(new(0x0a0002ff), 4000, 5000, [1]);
+        guest.SendUdp(new Ipv4Address(0x0a0002ff), 4000, 5000, [1]);
         guest.SendUdp(Ipv4Address.Broadcast, 4000, 5000, [1]);
-        guest.SendUdp(new(0xe0000001), 4000, 5000, [1]);
+        guest.SendUdp(new Ipv4Address(0xe0000001), 4000, 5000, [1]);
         guest.SendUdp(Ipv4Address.Loopback, 4000, 5000, [1]);
         Assert.Empty(guest.Drain());
         Assert.Empty(guest.Host.Datagrams);
@@ -167,8 +167,8 @@ public class UdpTests
         port.Arrive([1], TestGuest.At("127.0.0.1", 3333));
         port.Arrive([2], TestGuest.At("192.0.2.9", 3333));
         List<GotFrame> got = guest.Drain();
-        Assert.Equal([(TestGuest.Gateway, (ushort)3333), (new(0xc0000209), (ushort)3333)], got.Select(f => (f.Ip.Source, f.Udp.SourcePort)));
-        Assert.All(got, f => Assert.Equal((TestGuest.Address, 53), (f.Ip.Destination, f.Udp.DestinationPort)));
+        Assert.Equal([(TestGuest.Gateway, (ushort)3333), (new Ipv4Address(0xc0000209), (ushort)3333)], got.Select(f => (f.Ip.Source, f.Udp.SourcePort)));
+        Assert.All(got, f => Assert.Equal(((IpAddress)TestGuest.Address, 53), (f.Ip.Destination, f.Udp.DestinationPort)));
         guest.SendUdp(TestGuest.Gateway, 53, 3333, [9]);
         (byte[] answer, InetEndPoint to) = Assert.Single(port.Sent);
         Assert.Equal([9], answer);
@@ -189,7 +189,7 @@ public class UdpTests
             Assert.Equal(TestGuest.At("127.0.0.53", 53), guest.Host.Datagrams[^1].Sent[^1].To);
             guest.Host.Datagrams[^1].Arrive([2], TestGuest.At("127.0.0.53", 53));
             GotFrame answer = guest.Single();
-            Assert.Equal((TestGuest.NameServer, 53, 4000), (answer.Ip.Source, answer.Udp.SourcePort, answer.Udp.DestinationPort));
+            Assert.Equal(((IpAddress)TestGuest.NameServer, 53, 4000), (answer.Ip.Source, answer.Udp.SourcePort, answer.Udp.DestinationPort));
             for (int i = 0; i < 3; i++) guest.SendUdp(TestGuest.NameServer, 4000, 53, [1]); // the first does not answer any more
             Assert.Equal(TestGuest.At("192.0.2.53", 53), guest.Host.Datagrams[^1].Sent[^1].To);
             File.WriteAllText(file, "nameserver 192.0.2.99\n");

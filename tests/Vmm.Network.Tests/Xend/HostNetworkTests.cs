@@ -85,7 +85,7 @@ public sealed class HostNetworkTests : IDisposable
                 // As it is after kill -9: nothing was taken back.
             }
 
-            _test.FailAt(0);
+            _test.FailAt();
             if (_test.Store.List().Count != 0) Assert.False(Assert.Single(_test.Networks.Status()).IsWhole);
             _test.Networks.Stop(AllPlans[name].Kind, null);
             Assert.Equal(before, TestHost.Picture());
@@ -101,7 +101,38 @@ public sealed class HostNetworkTests : IDisposable
         int step = 1;
         for (; step < MostSteps; step++)
         {
-            _test.FailAt(0);
+            _test.FailAt();
+            _test.Networks.Start(AllPlans[name]);
+            _test.BreakAt(step);
+            try
+            {
+                _test.Networks.Stop(AllPlans[name].Kind, null);
+                break;
+            }
+            catch (InvalidOperationException)
+            {
+                Assert.Single(_test.Store.List());
+            }
+
+            _test.FailAt();
+            Assert.True(_test.Networks.Stop(AllPlans[name].Kind, null));
+            Assert.Equal(before, TestHost.Picture());
+        }
+
+        Assert.InRange(step, 2, MostSteps - 1);
+        Assert.Equal(before, TestHost.Picture());
+    });
+
+    [PrivateNetworkTheory]
+    [InlineData("bridge")]
+    [InlineData("veth")]
+    [InlineData("nat")]
+    public void Stop_AnyStepRefused_OthersAreDone_NextStopDoesTheRest(string name) => OnHost(before =>
+    {
+        int step = 1;
+        for (; step < MostSteps; step++)
+        {
+            _test.FailAt();
             _test.Networks.Start(AllPlans[name]);
             _test.FailAt(step);
             try
@@ -109,18 +140,41 @@ public sealed class HostNetworkTests : IDisposable
                 _test.Networks.Stop(AllPlans[name].Kind, null);
                 break;
             }
-            catch (LinuxException)
+            catch (LinuxException e)
             {
+                Assert.Contains("no more", e.Message, StringComparison.Ordinal);
                 Assert.Single(_test.Store.List());
             }
 
-            _test.FailAt(0);
+            _test.FailAt();
             Assert.True(_test.Networks.Stop(AllPlans[name].Kind, null));
             Assert.Equal(before, TestHost.Picture());
         }
 
         Assert.InRange(step, 2, MostSteps - 1);
-        Assert.Equal(before, TestHost.Picture());
+    });
+
+    [PrivateNetworkTheory]
+    [InlineData("veth")]
+    [InlineData("nat")]
+    public void Start_FailsAndAnUndoIsRefused_StopDoesTheRest(string name) => OnHost(before =>
+    {
+        _test.FailAt();
+        _test.Networks.Start(AllPlans[name]);
+        int last = _test.Steps;
+        _test.Networks.Stop(AllPlans[name].Kind, null);
+        for (int undo = last + 1; undo < 2 * MostSteps; undo++)
+        {
+            _test.FailAt(last, undo);
+            Assert.Throws<LinuxException>(() => _test.Networks.Start(AllPlans[name]));
+            bool isWhole = _test.Store.List().Count == 0;
+            _test.FailAt();
+            _test.Networks.Stop(AllPlans[name].Kind, null);
+            Assert.Equal(before, TestHost.Picture());
+            if (isWhole) return;
+        }
+
+        Assert.Fail("taking back has no end");
     });
 
     private static void OnHost(Action<string> test) => PrivateNetwork.Run(() =>

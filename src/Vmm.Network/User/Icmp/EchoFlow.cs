@@ -7,7 +7,7 @@ using Vmm.Network.User.Sockets;
 namespace Vmm.Network.User.Icmp;
 
 /// <summary>The echo requests of one identifier of the guest, on a socket of the host.</summary>
-internal sealed class EchoFlow(EchoFlows owner, Ipv4Address guest, ushort id, IHostDatagrams socket, bool isRaw, ushort ownId) : DatagramFlow(owner.Link, socket)
+internal sealed class EchoFlow(EchoFlows owner, IpAddress guest, ushort id, IHostDatagrams socket, bool isRaw, ushort ownId) : DatagramFlow(owner.Link, socket)
 {
     private const long IdleNs = 30_000_000_000;
 
@@ -24,7 +24,8 @@ internal sealed class EchoFlow(EchoFlows owner, Ipv4Address guest, ushort id, IH
         SetTimeToLive(hops);
         BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.IdAt..], ownId);
         BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], 0);
-        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], InternetChecksum.Of(message));
+        // With IPv6 the kernel sums: it alone knows the source's address.
+        if (guest.IsV4) BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], InternetChecksum.Of(message));
         return Socket.SendTo(message, destination);
     }
 
@@ -41,18 +42,16 @@ internal sealed class EchoFlow(EchoFlows owner, Ipv4Address guest, ushort id, IH
         }
 
         Span<byte> message = buffer[..received];
-        if (isRaw)
+        if (isRaw && guest.IsV4)
         {
-            if (!Ipv4Header.TryRead(message, received, false, out Ipv4Header ip)) return;
+            if (!Ipv4Header.TryRead(message, received, false, out IpHeader ip)) return;
             message = message[ip.HeaderBytes..ip.TotalBytes];
         }
 
-        if (message.Length < IcmpMessage.HeaderBytes || message[0] != IcmpMessage.ECHO_REPLY) return;
+        if (message.Length < IcmpMessage.HeaderBytes || message[0] != (guest.IsV4 ? IcmpMessage.ECHO_REPLY : IcmpV6Message.ICMP6_ECHO_REPLY)) return;
         if (isRaw && BinaryPrimitives.ReadUInt16BigEndian(message[IcmpMessage.IdAt..]) != ownId) return;
         BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.IdAt..], id);
-        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], 0);
-        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], InternetChecksum.Of(message));
-        owner.Link.PutIpv4(new Ipv4Address(from.AddressV4), guest, Ipv4Header.IPPROTO_ICMP, message);
+        owner.Link.PutIcmp(from.IsIPv6 ? new(from.Address) : IpAddress.FromV4(from.AddressV4), guest, message);
     }
 
     /// <inheritdoc/>
@@ -61,10 +60,10 @@ internal sealed class EchoFlow(EchoFlows owner, Ipv4Address guest, ushort id, IH
         Span<byte> original = stackalloc byte[IcmpMessage.HeaderBytes];
         for (int i = 0; i < ErrorsAtOnce && Socket.TryReceiveError(original, out SocketErrorReport report); i++)
         {
-            if (report.PayloadBytes < IcmpMessage.HeaderBytes || original[0] != IcmpMessage.ECHO) continue;
+            if (report.PayloadBytes < IcmpMessage.HeaderBytes || original[0] != (guest.IsV4 ? IcmpMessage.ECHO : IcmpV6Message.ICMP6_ECHO_REQUEST)) continue;
             BinaryPrimitives.WriteUInt16BigEndian(original[IcmpMessage.IdAt..], id);
-            owner.Icmp.PutAbout(report.Type, report.Code, (ushort)Math.Min(report.Info, ushort.MaxValue), owner.Routes.Seen(report.Reporter), guest,
-                new(report.Destination.AddressV4), Ipv4Header.IPPROTO_ICMP, original, IcmpMessage.HeaderBytes);
+            IpAddress remote = report.Destination.IsIPv6 ? new(report.Destination.Address) : IpAddress.FromV4(report.Destination.AddressV4);
+            owner.Icmp.PutAbout(report, owner.Routes.Seen(report.Reporter, guest), guest, remote, IpHeader.ControlProtocol(guest), original, IcmpMessage.HeaderBytes);
         }
     }
 }

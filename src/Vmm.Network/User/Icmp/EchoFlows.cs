@@ -14,7 +14,7 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
 {
     private const int MostFlows = 64;
 
-    private readonly FlowTable<(Ipv4Address, ushort), EchoFlow> _flows = new(MostFlows);
+    private readonly FlowTable<(IpAddress, ushort), EchoFlow> _flows = new(MostFlows);
     private ushort _nextId = (ushort)link.Random.Next();
 
     public GuestLink Link => link;
@@ -30,11 +30,11 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
     /// <summary>Takes an ICMP message whose checksum is good.</summary>
     /// <param name="ip">The packet's header.</param>
     /// <param name="packet">The packet; the message in it is changed.</param>
-    public void Input(in Ipv4Header ip, Span<byte> packet)
+    public void Input(in IpHeader ip, Span<byte> packet)
     {
         Span<byte> message = packet[ip.HeaderBytes..ip.TotalBytes];
-        if (message.Length < IcmpMessage.HeaderBytes || message[0] != IcmpMessage.ECHO) return;
-        if (ip.Destination == link.Options.HostAddress || ip.Destination == link.Options.DnsAddress)
+        if (message.Length < IcmpMessage.HeaderBytes || message[0] != (ip.IsV4 ? IcmpMessage.ECHO : IcmpV6Message.ICMP6_ECHO_REQUEST)) return;
+        if (link.Options.IsHost(ip.Destination) || link.Options.IsNameServer(ip.Destination))
         {
             Answer(ip, message);
             return;
@@ -42,17 +42,17 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
 
         Route route = routes.Find(ip.Destination, 0, out InetEndPoint remote);
         if (route == Route.None) return;
-        byte code = route == Route.Unreachable ? IcmpMessage.HOST_UNREACH : IcmpMessage.PKT_FILTERED;
+        IcmpError error = route == Route.Unreachable ? IcmpError.HostUnreachable : IcmpError.Filtered;
         ushort id = BinaryPrimitives.ReadUInt16BigEndian(message[IcmpMessage.IdAt..]);
         if (route == Route.Open && Find(ip.Source, id) is { } flow)
         {
-            SocketStatus status = flow.Send(message, remote, (byte)(ip.TimeToLive - 1));
+            SocketStatus status = flow.Send(message, remote, (byte)(ip.Hops - 1));
             if (status is SocketStatus.Ok or SocketStatus.Pending or SocketStatus.NoResources) return;
             BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.IdAt..], id);
-            code = status == SocketStatus.NetUnreachable ? IcmpMessage.NET_UNREACH : IcmpMessage.HOST_UNREACH;
+            error = status == SocketStatus.NetUnreachable ? IcmpError.NetUnreachable : IcmpError.HostUnreachable;
         }
 
-        icmp.PutError(IcmpMessage.DEST_UNREACH, code, packet, ip);
+        icmp.PutError(error, packet, ip);
     }
 
     /// <inheritdoc cref="FlowTable{TKey, TFlow}.Expire"/>
@@ -60,24 +60,22 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
 
     public void CloseAll() => _flows.CloseAll();
 
-    private void Answer(in Ipv4Header ip, Span<byte> message)
+    private void Answer(in IpHeader ip, Span<byte> message)
     {
-        message[0] = IcmpMessage.ECHO_REPLY;
-        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], 0);
-        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], InternetChecksum.Of(message));
-        link.PutIpv4(ip.Destination, ip.Source, Ipv4Header.IPPROTO_ICMP, message);
+        message[0] = ip.IsV4 ? IcmpMessage.ECHO_REPLY : IcmpV6Message.ICMP6_ECHO_REPLY;
+        link.PutIcmp(ip.Destination, ip.Source, message);
     }
 
-    private EchoFlow? Find(Ipv4Address guest, ushort id)
+    private EchoFlow? Find(IpAddress guest, ushort id)
     {
         if (_flows.TryGet((guest, id), out EchoFlow? flow)) return flow;
         _flows.MakeRoom();
         bool isRaw = false;
-        SocketStatus status = sockets.OpenDatagrams(SocketKind.Echo, ipv6: false, out IHostDatagrams? socket);
+        SocketStatus status = sockets.OpenDatagrams(SocketKind.Echo, !guest.IsV4, out IHostDatagrams? socket);
         if (status != SocketStatus.Ok)
         {
             isRaw = true;
-            status = sockets.OpenDatagrams(SocketKind.EchoRaw, ipv6: false, out socket);
+            status = sockets.OpenDatagrams(SocketKind.EchoRaw, !guest.IsV4, out socket);
         }
 
         if (status != SocketStatus.Ok) return null;

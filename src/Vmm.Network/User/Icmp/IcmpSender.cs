@@ -1,9 +1,14 @@
 using System.Buffers.Binary;
+using Vmm.Host.Sockets;
 using Vmm.Network.User.Packets;
+using static Vmm.Network.User.Packets.IcmpMessage;
+using static Vmm.Network.User.Packets.IcmpV6Message;
 
 namespace Vmm.Network.User.Icmp;
 
-/// <summary>Makes the ICMP messages that tell the guest what became of its packets (RFC 792, RFC 1812 §4.3.2), a bounded number in a time.</summary>
+/// <summary>
+/// Makes the ICMP messages that tell the guest what became of its packets (RFC 792, RFC 1812 §4.3.2, RFC 4443 §3), a bounded number in a time.
+/// </summary>
 internal sealed class IcmpSender(GuestLink link)
 {
     /// <summary>What an error repeats of the packet: its header and eight bytes more.</summary>
@@ -12,56 +17,83 @@ internal sealed class IcmpSender(GuestLink link)
     private const int Burst = 100;
     private const long NsPerMessage = 1_000_000;
 
-    private readonly byte[] _message = new byte[IcmpMessage.HeaderBytes + Ipv4Header.MostBytes + QuotedPayloadBytes];
+    private readonly byte[] _message = new byte[HeaderBytes + IpHeader.MostBytes + QuotedPayloadBytes];
     private long _paidUntilNs = long.MinValue;
 
     /// <summary>Answers a packet with an error.</summary>
-    /// <param name="type">ICMP type.</param>
-    /// <param name="code">ICMP code.</param>
+    /// <param name="error">What became of it.</param>
     /// <param name="packet">The packet from its IP header on.</param>
     /// <param name="ip">Its header.</param>
-    /// <param name="mtu">For "fragmentation needed".</param>
-    public void PutError(byte type, byte code, ReadOnlySpan<byte> packet, in Ipv4Header ip, ushort mtu = 0)
+    public void PutError(IcmpError error, ReadOnlySpan<byte> packet, in IpHeader ip)
     {
-        if (ip.FragmentOffset != 0 || ip.Destination == Ipv4Address.Broadcast || ip.Destination.IsMulticast || !link.Options.Network.IsHost(ip.Source)) return;
+        if (ip.FragmentOffset != 0 || ip.Destination.IsMulticast || ip.Destination == Ipv4Address.Broadcast || !link.Options.IsGuest(ip.Source)) return;
         int quoted = Math.Min(Math.Min(packet.Length, ip.TotalBytes), ip.HeaderBytes + QuotedPayloadBytes);
-        Put(type, code, mtu, link.Options.HostAddress, ip.Source, packet[..quoted]);
+        (byte type, byte code) = Wire(error, ip.IsV4);
+        Put(type, code, error == IcmpError.TooBig ? (uint)link.Options.Mtu : 0, link.Options.HostFor(ip.Source), ip.Source, packet[..quoted]);
     }
 
-    /// <summary>Answers a TCP segment or UDP datagram that is at hand no more with "unreachable".</summary>
-    public void PutUnreachable(byte code, Ipv4Address guest, Ipv4Address remote, byte protocol, ushort guestPort, ushort remotePort, uint sequence)
+    /// <summary>Answers a TCP segment that is at hand no more.</summary>
+    public void PutUnreachable(IcmpError error, IpAddress guest, IpAddress remote, ushort guestPort, ushort remotePort, uint sequence)
     {
         Span<byte> transport = stackalloc byte[QuotedPayloadBytes];
         BinaryPrimitives.WriteUInt16BigEndian(transport, guestPort);
         BinaryPrimitives.WriteUInt16BigEndian(transport[2..], remotePort);
         BinaryPrimitives.WriteUInt32BigEndian(transport[4..], sequence);
-        PutAbout(IcmpMessage.DEST_UNREACH, code, 0, link.Options.HostAddress, guest, remote, protocol, transport, QuotedPayloadBytes);
+        (byte type, byte code) = Wire(error, guest.IsV4);
+        PutAbout(type, code, 0, link.Options.HostFor(guest), guest, remote, IpHeader.IPPROTO_TCP, transport, QuotedPayloadBytes);
     }
 
     /// <summary>Passes on an error that somebody sent about a packet of ours which stands for one of the guest's.</summary>
-    /// <param name="reporter">Who sent it.</param>
+    /// <param name="report">What the host has heard.</param>
+    /// <param name="reporter">Who sent it, as the guest sees that.</param>
+    /// <param name="guest">Whose packet it was.</param>
+    /// <param name="remote">Whom it was for.</param>
+    /// <param name="protocol">What it carried.</param>
     /// <param name="transport">The first eight bytes of the guest's packet behind its IP header.</param>
     /// <param name="transportBytes">How long it was there.</param>
-    public void PutAbout(byte type, byte code, ushort mtu, Ipv4Address reporter, Ipv4Address guest, Ipv4Address remote, byte protocol,
-        ReadOnlySpan<byte> transport, int transportBytes)
+    public void PutAbout(in SocketErrorReport report, IpAddress reporter, IpAddress guest, IpAddress remote, byte protocol, ReadOnlySpan<byte> transport, int transportBytes)
     {
-        Span<byte> quoted = stackalloc byte[Ipv4Header.LeastBytes + QuotedPayloadBytes];
-        new Ipv4Header(guest, remote, protocol, 1, Ipv4Header.LeastBytes, Ipv4Header.LeastBytes + transportBytes, 0, 0, false, false).Write(quoted);
-        transport[..QuotedPayloadBytes].CopyTo(quoted[Ipv4Header.LeastBytes..]);
-        Put(type, code, mtu, reporter, guest, quoted);
+        // The host's name server can have an address of the other kind, whose errors the guest would not understand.
+        (byte type, byte code) = report.Destination.IsIPv6 != guest.IsV4 ? (report.Type, report.Code) : Wire(IcmpError.PortUnreachable, guest.IsV4);
+        PutAbout(type, code, report.Info, reporter, guest, remote, protocol, transport, transportBytes);
     }
 
-    private void Put(byte type, byte code, ushort mtu, Ipv4Address source, Ipv4Address guest, ReadOnlySpan<byte> quoted)
+    private void PutAbout(byte type, byte code, uint info, IpAddress reporter, IpAddress guest, IpAddress remote, byte protocol, ReadOnlySpan<byte> transport, int transportBytes)
+    {
+        int headerBytes = IpHeader.PlainBytes(guest);
+        Span<byte> quoted = stackalloc byte[IpHeader.MostPlainBytes + QuotedPayloadBytes];
+        new IpHeader(guest, remote, protocol, 1, headerBytes, headerBytes + transportBytes).Write(quoted);
+        transport[..QuotedPayloadBytes].CopyTo(quoted[headerBytes..]);
+        Put(type, code, info, reporter, guest, quoted[..(headerBytes + QuotedPayloadBytes)]);
+    }
+
+    private void Put(byte type, byte code, uint mtu, IpAddress source, IpAddress guest, ReadOnlySpan<byte> quoted)
     {
         if (!MaySend()) return;
-        Span<byte> message = _message.AsSpan(0, IcmpMessage.HeaderBytes + quoted.Length);
+        Span<byte> message = _message.AsSpan(0, HeaderBytes + quoted.Length);
         message.Clear();
         (message[0], message[1]) = (type, code);
-        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.MtuAt..], mtu);
-        quoted.CopyTo(message[IcmpMessage.HeaderBytes..]);
-        BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.ChecksumAt..], InternetChecksum.Of(message));
-        link.PutIpv4(source, guest, Ipv4Header.IPPROTO_ICMP, message);
+        if (guest.IsV4) BinaryPrimitives.WriteUInt16BigEndian(message[IcmpMessage.MtuAt..], (ushort)Math.Min(mtu, ushort.MaxValue));
+        else BinaryPrimitives.WriteUInt32BigEndian(message[IcmpV6Message.MtuAt..], type == ICMP6_PACKET_TOO_BIG ? mtu : 0);
+        quoted.CopyTo(message[HeaderBytes..]);
+        link.PutIcmp(source, guest, message);
     }
+
+    private static (byte Type, byte Code) Wire(IcmpError error, bool isV4) => (error, isV4) switch
+    {
+        (IcmpError.NetUnreachable, true) => (DEST_UNREACH, NET_UNREACH),
+        (IcmpError.HostUnreachable, true) => (DEST_UNREACH, HOST_UNREACH),
+        (IcmpError.PortUnreachable, true) => (DEST_UNREACH, PORT_UNREACH),
+        (IcmpError.Filtered, true) => (DEST_UNREACH, PKT_FILTERED),
+        (IcmpError.TooBig, true) => (DEST_UNREACH, FRAG_NEEDED),
+        (_, true) => (TIME_EXCEEDED, EXC_TTL),
+        (IcmpError.NetUnreachable, _) => (ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE),
+        (IcmpError.HostUnreachable, _) => (ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADDR),
+        (IcmpError.PortUnreachable, _) => (ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT),
+        (IcmpError.Filtered, _) => (ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN),
+        (IcmpError.TooBig, _) => (ICMP6_PACKET_TOO_BIG, 0),
+        _ => (ICMP6_TIME_EXCEEDED, EXC_TTL),
+    };
 
     private bool MaySend()
     {

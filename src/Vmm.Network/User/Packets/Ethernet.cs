@@ -9,6 +9,7 @@ internal static class Ethernet
     public const int HeaderBytes = 14;
     public const ushort ETHERTYPE_IP = 0x0800;
     public const ushort ETHERTYPE_ARP = 0x0806;
+    public const ushort ETHERTYPE_IPV6 = 0x86dd;
 
     private const int TypeAt = 12;
 

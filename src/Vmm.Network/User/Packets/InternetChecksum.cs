@@ -10,11 +10,11 @@ internal struct InternetChecksum
     private ulong _sum;
     private bool _isOdd;
 
-    /// <summary>Adds the pseudo-header of TCP and UDP over IPv4 (RFC 9293 §3.1).</summary>
-    public void AddPseudoHeader(Ipv4Address source, Ipv4Address destination, byte protocol, int bytes)
+    /// <summary>Adds the pseudo-header of TCP and UDP, and of ICMP over IPv6 (RFC 9293 §3.1, RFC 8200 §8.1).</summary>
+    public void AddPseudoHeader(in IpAddress source, in IpAddress destination, byte protocol, int bytes)
     {
-        Add(source.Value);
-        Add(destination.Value);
+        Add(source);
+        Add(destination);
         Add((uint)protocol + (uint)bytes);
     }
 
@@ -44,6 +44,18 @@ internal struct InternetChecksum
         InternetChecksum sum = default;
         sum.Add(data);
         return sum.Value;
+    }
+
+    private void Add(in IpAddress address)
+    {
+        if (!address.IsV4)
+        {
+            Add((uint)(address.Value >> 96));
+            Add((uint)(address.Value >> 64));
+            Add((uint)(address.Value >> 32));
+        }
+
+        Add((uint)address.Value);
     }
 
     private void Add(uint value) => _sum = OnesSum.Add(OnesSum.Add(_sum, (ushort)(value >> 16)), (ushort)value);

@@ -24,7 +24,7 @@ internal sealed class LinuxHostSockets(EpollLoop loop, IHostEvents events) : IHo
         SocketStatus status = InetSocket.TryOpen(kind, ipv6, out InetSocket? opened);
         socket = opened is null ? null : new Watched(loop, events, opened);
         if (opened is null) return status;
-        if (!ipv6) opened.TuneDatagrams();
+        opened.TuneDatagrams();
         if (kind == SocketKind.EchoRaw) opened.FilterEchoReplies();
         return status;
     }

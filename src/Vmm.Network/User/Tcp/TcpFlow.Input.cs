@@ -51,8 +51,7 @@ internal sealed partial class TcpFlow
 
     private void TakeOptions(in TcpHeader syn)
     {
-        int own = _link.Options.Mtu - Ipv4Header.LeastBytes - TcpHeader.LeastBytes;
-        _segmentSize = Math.Min(own, Math.Max(syn.SegmentSize == 0 ? TcpTuning.DefaultSegmentSize : syn.SegmentSize, (ushort)TcpHeader.LeastBytes));
+        _segmentSize = Math.Min(OwnSegmentSize, Math.Max(syn.SegmentSize == 0 ? TcpTuning.DefaultSegmentSize : syn.SegmentSize, (ushort)TcpHeader.LeastBytes));
         _scalesWindows = syn.WindowShift != TcpHeader.NoWindowShift;
         _sendShift = _scalesWindows ? syn.WindowShift : 0;
         _sendWindow = syn.Window;

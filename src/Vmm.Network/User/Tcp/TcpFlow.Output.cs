@@ -8,8 +8,6 @@ namespace Vmm.Network.User.Tcp;
 /// <summary>What goes to the guest.</summary>
 internal sealed partial class TcpFlow
 {
-    private const int TcpAt = GuestLink.IpPayloadAt;
-    private const int ChecksumStart = TcpAt - INetBackend.HeaderBytes;
     private const int MostPacketBytes = 65535;
 
     private uint _sendUnacknowledged;
@@ -48,6 +46,11 @@ internal sealed partial class TcpFlow
             return isWorthTelling;
         }
     }
+
+    private int IpBytes => IpHeader.PlainBytes(Key.GuestAddress);
+
+    /// <summary>The most data of one segment that the guest's link takes.</summary>
+    private int OwnSegmentSize => _link.Options.Mtu - IpBytes - TcpHeader.LeastBytes;
 
     private int InFlight => Sequence.Distance(_sendNext, _sendUnacknowledged);
 
@@ -109,8 +112,9 @@ internal sealed partial class TcpFlow
 
     private int MostPayload(int room)
     {
-        int headers = Ipv4Header.LeastBytes + TcpHeader.LeastBytes;
-        int most = (_link.Accepted & NetOffloads.Tso4) != 0 ? MostPacketBytes - headers : _segmentSize;
+        int headers = IpBytes + TcpHeader.LeastBytes;
+        NetOffloads offload = Key.GuestAddress.IsV4 ? NetOffloads.Tso4 : NetOffloads.Tso6;
+        int most = (_link.Accepted & offload) != 0 ? MostPacketBytes - headers : _segmentSize;
         return Math.Max(1, Math.Min(most, room - GuestLink.FrameHeaderBytes - headers));
     }
 
@@ -119,12 +123,11 @@ internal sealed partial class TcpFlow
         _synDue = false;
         bool isAnswer = _state == TcpState.SynReceived;
         bool scales = !isAnswer || _scalesWindows;
-        int own = _link.Options.Mtu - Ipv4Header.LeastBytes - TcpHeader.LeastBytes;
         // The window of a SYN is never scaled (RFC 7323 §2.2).
         if (isAnswer) _receiveEdge = _receiveNext + ushort.MaxValue;
         TcpHeader tcp = new(
             Key.RemotePort, Key.GuestPort, _sendUnacknowledged, isAnswer ? _receiveNext : 0, isAnswer ? TcpFlags.SYN | TcpFlags.ACK : TcpFlags.SYN,
-            ushort.MaxValue, 0, (ushort)own, scales ? TcpTuning.WindowShift : TcpHeader.NoWindowShift);
+            ushort.MaxValue, 0, (ushort)OwnSegmentSize, scales ? TcpTuning.WindowShift : TcpHeader.NoWindowShift);
         _sendNext = _sendMost = _sendUnacknowledged + 1;
         if (_backoff == 0) BeginTiming();
         return WriteFrame(into, room, tcp, 0, 0);
@@ -186,24 +189,26 @@ internal sealed partial class TcpFlow
         }
 
         int headerBytes = tcp.WrittenBytes;
-        if (TcpAt + headerBytes + count > room) return 0;
-        Span<byte> head = stackalloc byte[TcpAt + TcpHeader.MostBytes];
-        head = head[..(TcpAt + headerBytes)];
+        int tcpAt = GuestLink.FrameHeaderBytes + IpBytes;
+        if (tcpAt + headerBytes + count > room) return 0;
+        Span<byte> head = stackalloc byte[GuestLink.FrameHeaderBytes + IpHeader.MostPlainBytes + TcpHeader.MostBytes];
+        head = head[..(tcpAt + headerBytes)];
         bool isPartial = (_link.Accepted & NetOffloads.Checksum) != 0;
         NetHeader header = !isPartial ? default : new(
             NetHeaderFlags.VIRTIO_NET_HDR_F_NEEDS_CSUM,
-            count > _segmentSize ? NetSegmentation.VIRTIO_NET_HDR_GSO_TCPV4 : NetSegmentation.VIRTIO_NET_HDR_GSO_NONE,
+            count <= _segmentSize ? NetSegmentation.VIRTIO_NET_HDR_GSO_NONE
+                : Key.GuestAddress.IsV4 ? NetSegmentation.VIRTIO_NET_HDR_GSO_TCPV4 : NetSegmentation.VIRTIO_NET_HDR_GSO_TCPV6,
             (ushort)(head.Length - INetBackend.HeaderBytes),
             count > _segmentSize ? (ushort)_segmentSize : (ushort)0,
-            ChecksumStart,
+            (ushort)(tcpAt - INetBackend.HeaderBytes),
             TcpHeader.ChecksumAt);
-        Ipv4Header ip = _link.NewHeader(Key.RemoteAddress, Key.GuestAddress, Ipv4Header.IPPROTO_TCP, headerBytes + count);
+        IpHeader ip = _link.NewHeader(Key.RemoteAddress, Key.GuestAddress, IpHeader.IPPROTO_TCP, headerBytes + count);
         _link.WriteHeaders(head, header, mac, ip);
-        tcp.Write(head[TcpAt..]);
+        tcp.Write(head[tcpAt..]);
         InternetChecksum sum = default;
-        sum.AddPseudoHeader(ip.Source, ip.Destination, Ipv4Header.IPPROTO_TCP, headerBytes + count);
-        if (!isPartial) AddPayload(ref sum, head[TcpAt..], offset, count);
-        BinaryPrimitives.WriteUInt16BigEndian(head[(TcpAt + TcpHeader.ChecksumAt)..], isPartial ? sum.Folded : sum.Value);
+        sum.AddPseudoHeader(ip.Source, ip.Destination, IpHeader.IPPROTO_TCP, headerBytes + count);
+        if (!isPartial) AddPayload(ref sum, head[tcpAt..], offset, count);
+        BinaryPrimitives.WriteUInt16BigEndian(head[(tcpAt + TcpHeader.ChecksumAt)..], isPartial ? sum.Folded : sum.Value);
         IoCursor cursor = new(into);
         cursor.Fill(head);
         for (int end = offset + count; offset < end;)

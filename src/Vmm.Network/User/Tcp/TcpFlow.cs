@@ -68,7 +68,7 @@ internal sealed partial class TcpFlow : IFrameSource, IHostSocketUser
     public void BeginFromHost()
     {
         _state = TcpState.SynSent;
-        _segmentSize = _link.Options.Mtu - Ipv4Header.LeastBytes - TcpHeader.LeastBytes;
+        _segmentSize = OwnSegmentSize;
         SetFirstSequence();
         (_mayRead, _mayWrite) = (true, true);
         _synDue = true;

@@ -33,7 +33,7 @@ internal sealed class TcpFlows(GuestLink link, IHostSockets sockets, Routes rout
     public ulong ReceivedBytes { get; private set; }
 
     /// <summary>Takes a segment of the guest whose checksum is good.</summary>
-    public void Input(int queue, in Ipv4Header ip, in TcpHeader tcp, ReadOnlySpan<IoVec> frame, int payloadAt, int payloadBytes)
+    public void Input(int queue, in IpHeader ip, in TcpHeader tcp, ReadOnlySpan<IoVec> frame, int payloadAt, int payloadBytes)
     {
         TcpKey key = new(ip.Source, tcp.SourcePort, ip.Destination, tcp.DestinationPort);
         ReceivedBytes += (ulong)payloadBytes;
@@ -56,7 +56,7 @@ internal sealed class TcpFlows(GuestLink link, IHostSockets sockets, Routes rout
     }
 
     /// <summary>Somebody connected to a forwarded port.</summary>
-    public void Accept(IHostStream stream, in InetEndPoint peer, Ipv4Address guest, ushort port)
+    public void Accept(IHostStream stream, in InetEndPoint peer, IpAddress guest, ushort port)
     {
         if (!MakeRoom())
         {
@@ -64,7 +64,7 @@ internal sealed class TcpFlows(GuestLink link, IHostSockets sockets, Routes rout
             return;
         }
 
-        Ipv4Address remote = routes.Seen(peer);
+        IpAddress remote = routes.Seen(peer, guest);
         TcpKey key = new(guest, port, remote, peer.Port);
         for (int tries = 0; _flows.ContainsKey(key) && tries < TcpTuning.MostFlows; tries++)
         {
@@ -87,21 +87,15 @@ internal sealed class TcpFlows(GuestLink link, IHostSockets sockets, Routes rout
     public void Refuse(in TcpKey key, uint acknowledgment, SocketStatus status)
     {
         RefusedCount++;
-        switch (status)
+        IcmpError? error = status switch
         {
-            case SocketStatus.HostUnreachable or SocketStatus.TimedOut:
-                icmp.PutUnreachable(IcmpMessage.HOST_UNREACH, key.GuestAddress, key.RemoteAddress, Ipv4Header.IPPROTO_TCP, key.GuestPort, key.RemotePort, acknowledgment - 1);
-                break;
-            case SocketStatus.NetUnreachable:
-                icmp.PutUnreachable(IcmpMessage.NET_UNREACH, key.GuestAddress, key.RemoteAddress, Ipv4Header.IPPROTO_TCP, key.GuestPort, key.RemotePort, acknowledgment - 1);
-                break;
-            case SocketStatus.Denied:
-                icmp.PutUnreachable(IcmpMessage.PKT_FILTERED, key.GuestAddress, key.RemoteAddress, Ipv4Header.IPPROTO_TCP, key.GuestPort, key.RemotePort, acknowledgment - 1);
-                break;
-            default:
-                PutReset(key, 0, acknowledgment);
-                break;
-        }
+            SocketStatus.HostUnreachable or SocketStatus.TimedOut => IcmpError.HostUnreachable,
+            SocketStatus.NetUnreachable => IcmpError.NetUnreachable,
+            SocketStatus.Denied => IcmpError.Filtered,
+            _ => null,
+        };
+        if (error is { } known) icmp.PutUnreachable(known, key.GuestAddress, key.RemoteAddress, key.GuestPort, key.RemotePort, acknowledgment - 1);
+        else PutReset(key, 0, acknowledgment);
     }
 
     /// <summary>Tells the guest that there is no such connection.</summary>
@@ -111,10 +105,10 @@ internal sealed class TcpFlows(GuestLink link, IHostSockets sockets, Routes rout
         Span<byte> segment = stackalloc byte[TcpHeader.LeastBytes];
         new TcpHeader(key.RemotePort, key.GuestPort, sequence, acknowledgment ?? 0, flags, 0, 0).Write(segment);
         InternetChecksum sum = default;
-        sum.AddPseudoHeader(key.RemoteAddress, key.GuestAddress, Ipv4Header.IPPROTO_TCP, segment.Length);
+        sum.AddPseudoHeader(key.RemoteAddress, key.GuestAddress, IpHeader.IPPROTO_TCP, segment.Length);
         sum.Add(segment);
         BinaryPrimitives.WriteUInt16BigEndian(segment[TcpHeader.ChecksumAt..], sum.Value);
-        link.PutIpv4(key.RemoteAddress, key.GuestAddress, Ipv4Header.IPPROTO_TCP, segment);
+        link.PutIp(key.RemoteAddress, key.GuestAddress, IpHeader.IPPROTO_TCP, segment);
     }
 
     public void Remove(TcpFlow flow)

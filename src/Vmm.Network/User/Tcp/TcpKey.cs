@@ -1,4 +1,4 @@
 namespace Vmm.Network.User.Tcp;
 
 /// <summary>What tells connections apart, as the guest sees them.</summary>
-internal readonly record struct TcpKey(Ipv4Address GuestAddress, ushort GuestPort, Ipv4Address RemoteAddress, ushort RemotePort);
+internal readonly record struct TcpKey(IpAddress GuestAddress, ushort GuestPort, IpAddress RemoteAddress, ushort RemotePort);

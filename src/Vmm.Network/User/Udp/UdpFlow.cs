@@ -36,7 +36,7 @@ internal sealed class UdpFlow(UdpFlows owner, UdpKey key, IHostDatagrams socket)
         Use();
         if (key.IsNameService) (_nameServer, _unanswered) = (to, _unanswered + 1);
         else Remember(to.Address);
-        if (!to.IsIPv6) SetTimeToLive(hops);
+        SetTimeToLive(hops);
         return Socket.SendTo(payload, to);
     }
 
@@ -54,7 +54,7 @@ internal sealed class UdpFlow(UdpFlows owner, UdpKey key, IHostDatagrams socket)
         if (!IsPeer(from)) return;
         (_isAnswered, _unanswered) = (true, 0);
         Use();
-        Ipv4Address source = key.IsNameService ? owner.Link.Options.DnsAddress : owner.Routes.Seen(from);
+        IpAddress source = key.IsNameService ? key.NameServer(owner.Link.Options) : owner.Routes.Seen(from, key.GuestAddress);
         owner.ReceivedBytes += (ulong)received;
         owner.Link.PutUdp((source, from.Port), (key.GuestAddress, key.GuestPort), buffer[..(UdpHeader.Bytes + received)]);
     }
@@ -67,10 +67,9 @@ internal sealed class UdpFlow(UdpFlows owner, UdpKey key, IHostDatagrams socket)
         for (int i = 0; i < ErrorsAtOnce && Socket.TryReceiveError(none, out SocketErrorReport report); i++)
         {
             if (key.IsNameService) owner.Routes.NameServerFailed();
-            Ipv4Address remote = key.IsNameService ? owner.Link.Options.DnsAddress : owner.Routes.Seen(report.Destination);
+            IpAddress remote = key.IsNameService ? key.NameServer(owner.Link.Options) : owner.Routes.Seen(report.Destination, key.GuestAddress);
             new UdpHeader(key.GuestPort, report.Destination.Port, UdpHeader.Bytes, 0).Write(transport);
-            owner.Icmp.PutAbout(report.Type, report.Code, (ushort)Math.Min(report.Info, ushort.MaxValue), owner.Routes.Seen(report.Reporter),
-                key.GuestAddress, remote, Ipv4Header.IPPROTO_UDP, transport, UdpHeader.Bytes);
+            owner.Icmp.PutAbout(report, owner.Routes.Seen(report.Reporter, key.GuestAddress), key.GuestAddress, remote, IpHeader.IPPROTO_UDP, transport, UdpHeader.Bytes);
         }
     }
 

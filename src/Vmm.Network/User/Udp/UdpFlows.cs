@@ -34,37 +34,32 @@ internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes rout
     /// <param name="udp">The datagram's.</param>
     /// <param name="packet">The packet.</param>
     /// <param name="segmentBytes">Cut the payload into datagrams of this size; 0 for one.</param>
-    public void Input(int queue, in Ipv4Header ip, in UdpHeader udp, ReadOnlySpan<byte> packet, int segmentBytes)
+    public void Input(int queue, in IpHeader ip, in UdpHeader udp, ReadOnlySpan<byte> packet, int segmentBytes)
     {
         ReadOnlySpan<byte> payload = packet.Slice(ip.HeaderBytes + UdpHeader.Bytes, udp.Length - UdpHeader.Bytes);
         Route route = routes.Find(ip.Destination, udp.DestinationPort, out InetEndPoint remote);
         if (route == Route.None) return;
-        byte code = route switch
+        IcmpError error = route switch
         {
-            Route.Refused => IcmpMessage.PORT_UNREACH,
-            Route.Filtered => IcmpMessage.PKT_FILTERED,
-            _ => IcmpMessage.HOST_UNREACH,
+            Route.Refused => IcmpError.PortUnreachable,
+            Route.Filtered => IcmpError.Filtered,
+            _ => IcmpError.HostUnreachable,
         };
         if (route == Route.Open)
         {
             SocketStatus status = Send(queue, ip, udp, payload, remote, segmentBytes);
             if (status is SocketStatus.Ok or SocketStatus.Pending or SocketStatus.NoResources) return;
-            if (status == SocketStatus.TooLong)
+            error = status switch
             {
-                icmp.PutError(IcmpMessage.DEST_UNREACH, IcmpMessage.FRAG_NEEDED, packet, ip, (ushort)link.Options.Mtu);
-                return;
-            }
-
-            code = status switch
-            {
-                SocketStatus.NetUnreachable => IcmpMessage.NET_UNREACH,
-                SocketStatus.Refused => IcmpMessage.PORT_UNREACH,
-                SocketStatus.Denied => IcmpMessage.PKT_FILTERED,
-                _ => IcmpMessage.HOST_UNREACH,
+                SocketStatus.TooLong => IcmpError.TooBig,
+                SocketStatus.NetUnreachable => IcmpError.NetUnreachable,
+                SocketStatus.Refused => IcmpError.PortUnreachable,
+                SocketStatus.Denied => IcmpError.Filtered,
+                _ => IcmpError.HostUnreachable,
             };
         }
 
-        icmp.PutError(IcmpMessage.DEST_UNREACH, code, packet, ip);
+        icmp.PutError(error, packet, ip);
     }
 
     /// <inheritdoc cref="FlowTable{TKey, TFlow}.Expire"/>
@@ -72,14 +67,14 @@ internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes rout
 
     public void CloseAll() => _flows.CloseAll();
 
-    private SocketStatus Send(int queue, in Ipv4Header ip, in UdpHeader udp, ReadOnlySpan<byte> payload, InetEndPoint remote, int segmentBytes)
+    private SocketStatus Send(int queue, in IpHeader ip, in UdpHeader udp, ReadOnlySpan<byte> payload, InetEndPoint remote, int segmentBytes)
     {
         UdpKey key = new(ip.Source, udp.SourcePort, routes.IsNameServer(ip.Destination));
         UdpFlow? flow = Find(key, ref remote, out SocketStatus status);
         if (flow is null) return status;
         flow.Queue = queue;
         SentBytes += (ulong)payload.Length;
-        byte hops = (byte)(ip.TimeToLive - 1);
+        byte hops = (byte)(ip.Hops - 1);
         if (segmentBytes == 0) return flow.Send(payload, remote, hops);
         while (!payload.IsEmpty && status == SocketStatus.Ok)
         {
@@ -100,7 +95,7 @@ internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes rout
             if (flow.Unanswered >= MostUnanswered)
             {
                 routes.NameServerFailed();
-                _ = routes.Find(link.Options.DnsAddress, Routes.DomainPort, out remote);
+                _ = routes.Find(key.NameServer(link.Options), Routes.DomainPort, out remote);
             }
 
             if (flow.NameServer != remote || flow.Unanswered >= MostUnanswered)
