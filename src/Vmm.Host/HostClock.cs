@@ -23,19 +23,23 @@ public sealed unsafe class HostClock : IClock, IDisposable
     private long _programmedNs = NotProgrammed;
     private bool _expiring;
     private bool _disposed;
+    private long _pausedUtcTicks;
 
     // Bit 0: paused. The rest, running: the host time of machine time 0; paused: the machine time. One word, so that a reader needs no lock.
     private long _state;
 
     /// <param name="loop">The loop on whose thread timers expire.</param>
     /// <param name="report">Takes one line about a timer that threw, once for each timer.</param>
-    /// <param name="startPaused">True: time stands at 0 until <see cref="Resume"/>.</param>
+    /// <param name="startPaused">True: time stands at <paramref name="startNs"/> until <see cref="Resume"/>.</param>
+    /// <param name="startNs">Where machine time begins: not at 0 where a machine goes on that was saved.</param>
+    /// <param name="startUtc">What <see cref="UtcNow"/> is until <see cref="Resume"/>; null for the present.</param>
     /// <exception cref="LinuxException">No descriptor is free.</exception>
-    public HostClock(EpollLoop loop, Action<string> report, bool startPaused = false)
+    public HostClock(EpollLoop loop, Action<string> report, bool startPaused = false, long startNs = 0, DateTimeOffset? startUtc = null)
     {
         _loop = loop;
         _report = report;
-        _state = startPaused ? Paused(0) : Running(HostNs());
+        _pausedUtcTicks = (startUtc ?? DateTimeOffset.UtcNow).UtcTicks;
+        _state = startPaused ? Paused(startNs) : Running(HostNs() - startNs);
         _timerFd = LinuxFile.FromResult(Libc.TimerfdCreate(Libc.CLOCK_MONOTONIC, Libc.TFD_NONBLOCK | Libc.TFD_CLOEXEC), "making a timer");
         _registration = loop.Add(_timerFd.Fd, EpollEvents.Readable, _ => Expire());
     }
@@ -55,8 +59,15 @@ public sealed unsafe class HostClock : IClock, IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public DateTimeOffset UtcNow => DateTimeOffset.UtcNow;
+    /// <summary>Wall-clock time; that of the pause while time stands.</summary>
+    public DateTimeOffset UtcNow
+    {
+        get
+        {
+            long ticks = Volatile.Read(ref _pausedUtcTicks);
+            return IsPaused ? new DateTimeOffset(ticks, TimeSpan.Zero) : DateTimeOffset.UtcNow;
+        }
+    }
 
     /// <summary>True between <see cref="Pause"/> and <see cref="Resume"/>.</summary>
     public bool IsPaused => IsPausedState(Volatile.Read(ref _state));
@@ -66,7 +77,12 @@ public sealed unsafe class HostClock : IClock, IDisposable
     {
         lock (_gate)
         {
-            if (!IsPaused) Volatile.Write(ref _state, Paused(NowNs));
+            if (!IsPaused)
+            {
+                Volatile.Write(ref _pausedUtcTicks, DateTimeOffset.UtcNow.UtcTicks);
+                Volatile.Write(ref _state, Paused(NowNs));
+            }
+
             Program();
         }
     }

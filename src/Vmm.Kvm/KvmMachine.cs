@@ -25,6 +25,9 @@ public sealed unsafe class KvmMachine : IVirtualMachine, IStateful<KvmMachineSta
     private readonly bool _manualDirtyLog;
     private readonly bool _hasPit;
 
+    // kvmclock while the machine stands still.
+    private ulong? _pausedClockNs;
+
     internal KvmMachine(KvmHypervisor hypervisor, GuestMemory memory)
     {
         _hypervisor = hypervisor;
@@ -133,15 +136,13 @@ public sealed unsafe class KvmMachine : IVirtualMachine, IStateful<KvmMachineSta
     public KvmMachineState Save()
     {
         bool inKernel = _hypervisor.Options.InterruptMode == KvmInterruptMode.InKernel;
-        KvmClockData clock = default;
-        KvmCall.Must(Fd, KvmIoctl.KVM_GET_CLOCK, ref clock, "reading kvmclock");
         return new KvmMachineState
         {
             PicMaster = inKernel ? ReadChip(KvmIrqchip.KVM_IRQCHIP_PIC_MASTER) : null,
             PicSlave = inKernel ? ReadChip(KvmIrqchip.KVM_IRQCHIP_PIC_SLAVE) : null,
             IoApic = inKernel ? ReadChip(KvmIrqchip.KVM_IRQCHIP_IOAPIC) : null,
             Pit = _hasPit ? ReadPit() : null,
-            ClockNs = clock.ClockNs,
+            ClockNs = _pausedClockNs ?? ReadClock(),
         };
     }
 
@@ -167,8 +168,20 @@ public sealed unsafe class KvmMachine : IVirtualMachine, IStateful<KvmMachineSta
             KvmCall.Must(Fd, KvmIoctl.KVM_SET_PIT2, ref pit, "restoring the 8254");
         }
 
-        KvmClockData clock = new() { ClockNs = state.ClockNs };
-        KvmCall.Must(Fd, KvmIoctl.KVM_SET_CLOCK, ref clock, "restoring kvmclock");
+        if (_pausedClockNs is not null) _pausedClockNs = state.ClockNs;
+        else WriteClock(state.ClockNs);
+    }
+
+    /// <inheritdoc/>
+    public void Pause() => _pausedClockNs ??= ReadClock();
+
+    /// <inheritdoc/>
+    public void Resume()
+    {
+        if (_pausedClockNs is not { } clock) return;
+        _pausedClockNs = null;
+        WriteClock(clock);
+        foreach (KvmVcpu? vcpu in _vcpus) vcpu?.ForgivePause();
     }
 
     /// <inheritdoc/>
@@ -177,6 +190,19 @@ public sealed unsafe class KvmMachine : IVirtualMachine, IStateful<KvmMachineSta
         foreach (KvmVcpu? vcpu in _vcpus) vcpu?.Dispose();
         Controller.DisposeRoutes();
         _vm.Dispose();
+    }
+
+    private ulong ReadClock()
+    {
+        KvmClockData clock = default;
+        KvmCall.Must(Fd, KvmIoctl.KVM_GET_CLOCK, ref clock, "reading kvmclock");
+        return clock.ClockNs;
+    }
+
+    private void WriteClock(ulong ns)
+    {
+        KvmClockData clock = new() { ClockNs = ns };
+        KvmCall.Must(Fd, KvmIoctl.KVM_SET_CLOCK, ref clock, "restoring kvmclock");
     }
 
     private void SetIntelRealModePages()

@@ -12,6 +12,9 @@ public sealed record KvmOptions
     /// <summary>The guest's CPU model.</summary>
     public CpuModel CpuModel { get; init; } = CpuModel.Host;
 
+    /// <summary>The guest's CPUID as it was elsewhere, instead of one that is made from the model; null for that.</summary>
+    public Func<int, CpuidTable>? Cpuid { get; init; }
+
     /// <summary>How many vCPUs the machine will have.</summary>
     public int VcpuCount { get; init; } = 1;
 

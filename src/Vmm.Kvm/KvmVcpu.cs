@@ -58,7 +58,7 @@ public sealed unsafe class KvmVcpu : IVcpu
         _run = (KvmRun*)mapping;
         try
         {
-            SetCpuid(hypervisor.Cpuid.Build(index));
+            SetCpuid(hypervisor.Options.Cpuid?.Invoke(index) ?? hypervisor.Cpuid.Build(index));
             _registers = new KvmVcpuRegisters(hypervisor, _fd, _run);
         }
         catch
@@ -79,6 +79,10 @@ public sealed unsafe class KvmVcpu : IVcpu
 
     /// <summary>Ticks of the guest's TSC each second; 0 when KVM does not say.</summary>
     public ulong TscFrequencyHz => (ulong)Math.Max(0, KvmCall.Try(_file.Fd, KvmIoctl.KVM_GET_TSC_KHZ, 0)) * 1000;
+
+    /// <summary>Has the guest's TSC count at another rate than the host's. Before the guest runs.</summary>
+    /// <returns>False when this host's CPU cannot.</returns>
+    public bool TrySetTscFrequency(ulong hz) => KvmCall.Try(_file.Fd, KvmIoctl.KVM_SET_TSC_KHZ, (nint)(hz / 1000)) >= 0;
 
     /// <inheritdoc/>
     public VcpuExit Run(IVcpuIo io)

@@ -2,6 +2,7 @@ using Vmm.Core.Backends;
 using Vmm.Core.Bus;
 using Vmm.Core.Hypervisor;
 using Vmm.Core.Memory;
+using Vmm.Core.State;
 using Vmm.Core.Time;
 using Vmm.Devices.Chipset;
 using Vmm.Host;
@@ -14,7 +15,7 @@ namespace Vmm.Machine;
 /// One life of a machine, from power-on to its end or reset: memory contents, buses, devices, vCPUs. A reset throws the board away
 /// and builds another, so that nothing of the old life is left.
 /// </summary>
-internal sealed class Board : IDeviceRoom, IMachineControl, IDisposable
+internal sealed partial class Board : IDeviceRoom, IMachineControl, IDisposable
 {
     private readonly object _gate = new();
     private readonly List<IDisposable> _owned = [];
@@ -60,6 +61,12 @@ internal sealed class Board : IDeviceRoom, IMachineControl, IDisposable
 
     /// <summary>The PCI bus with the devices on it.</summary>
     public PciHost? Pci { get; set; }
+
+    /// <summary>The CPUs' side.</summary>
+    public IVirtualMachine? Machine { get; set; }
+
+    /// <summary>Everything with a state but memory and the vCPUs.</summary>
+    public StateRegistry States { get; } = new();
 
     /// <summary>The vCPUs in order of their index.</summary>
     public IReadOnlyList<VcpuThread> Vcpus => _vcpus;
@@ -108,6 +115,7 @@ internal sealed class Board : IDeviceRoom, IMachineControl, IDisposable
     /// <summary>Lets time and the guest go on.</summary>
     public void Resume()
     {
+        Machine?.Resume();
         Clock.Resume();
         Virtio.Release();
         foreach (VcpuThread vcpu in _vcpus) vcpu.Resume();
@@ -123,6 +131,7 @@ internal sealed class Board : IDeviceRoom, IMachineControl, IDisposable
         foreach (VcpuThread vcpu in _vcpus) vcpu.WaitParked();
         Virtio.Hold();
         Clock.Pause();
+        Machine?.Pause();
         Loop.Invoke(() => { });
     }
 

@@ -1,11 +1,13 @@
 using Vmm.Core.Hypervisor;
 using Vmm.Core.Memory;
+using Vmm.Core.State;
 using Vmm.Firmware.Boot;
 using Vmm.Host;
 using Vmm.Machine.Build;
 using Vmm.Machine.Config;
 using Vmm.Machine.Devices;
 using Vmm.Machine.Served;
+using Vmm.Machine.Snapshot;
 
 namespace Vmm.Machine;
 
@@ -34,6 +36,7 @@ public sealed partial class GuestMachine : IDisposable
     private VcpuState[]? _lastVcpus;
     private bool _paused;
     private bool _isLive;
+    private bool _isRestored;
     private int _boots;
     private long _earlierNs, _lastLifeNs;
     private ulong _instructions;
@@ -41,11 +44,14 @@ public sealed partial class GuestMachine : IDisposable
     /// <summary>Gets everything that the host must give; the guest does not run yet.</summary>
     /// <param name="config">A configuration without errors, see <see cref="ConfigValidator"/>.</param>
     /// <param name="host">The process around it.</param>
+    /// <param name="saved">A machine of this configuration that goes on; null for one that begins. Not used any more afterwards.</param>
+    /// <param name="progress">Told which part of the saved memory is there.</param>
     /// <exception cref="BootException">A file cannot be started.</exception>
     /// <exception cref="HypervisorException">The CPU cannot be had.</exception>
     /// <exception cref="LinuxException">The host refused memory, a serial port or something that a device needs.</exception>
     /// <exception cref="Storage.ImageException">A disk's image cannot be used.</exception>
-    public GuestMachine(MachineConfig config, MachineHost host)
+    /// <exception cref="StateException">What was saved is broken, or is not of this configuration.</exception>
+    public GuestMachine(MachineConfig config, MachineHost host, SnapshotReader? saved = null, Action<double>? progress = null)
     {
         _config = config;
         _host = host;
@@ -63,13 +69,17 @@ public sealed partial class GuestMachine : IDisposable
                 UnpackOnHost = config.Boot.Unpack,
             }));
             CheckMemory(config.MemoryBytes);
-            _platform = Own(CpuPlatforms.Create(config, host.Note));
+            if (saved is not null) SavedDevices.CheckMachine(saved, config);
+            _platform = Own(CpuPlatforms.Create(config, saved, host.Note));
             foreach (string warning in _platform.Warnings) host.Note(warning);
             _memory = Own(new MappedMemory(config.MemoryBytes));
-            _attachments = Own(new Attachments(config, host, _deviceModel));
+            saved?.ReadMemory(_memory, progress);
+            _attachments = Own(new Attachments(config, host, _deviceModel, saved));
             // The terminal last, because it changes how errors must be printed.
             _serial = Own(new SerialBackends(config, host));
-            _board = Build();
+            _board = Build(saved);
+            _isRestored = saved is not null;
+            _boots = saved is null ? 0 : saved.Manifest.Boots - 1;
         }
         catch
         {
@@ -267,15 +277,16 @@ public sealed partial class GuestMachine : IDisposable
         return item;
     }
 
-    private Board Build()
+    private Board Build(SnapshotReader? saved = null)
     {
-        Board board = new(new GuestMemory([.. _memory.RamRegions(), .. _attachments.Memory], _memory), new HostClock(_host.Loop, _host.Note, startPaused: true), _host.Loop)
+        HostClock clock = new(_host.Loop, _host.Note, startPaused: true, saved?.Manifest.ClockNs ?? 0, saved?.WallClock);
+        Board board = new(new GuestMemory([.. _memory.RamRegions(), .. _attachments.Memory], _memory), clock, _host.Loop)
         {
             Trouble = (device, why) => _host.Trouble?.Invoke(new DeviceTrouble(device, IsStorage: false, why)),
         };
         try
         {
-            BoardBuilder.Build(board, _config, _platform, _serial, _attachments, OnEjected, _loader, _host.Note, isFirst: _boots == 0);
+            BoardBuilder.Build(board, _config, _platform, _serial, _attachments, OnEjected, _loader, _host.Note, isFirst: _boots == 0, saved);
             return board;
         }
         catch
@@ -295,6 +306,7 @@ public sealed partial class GuestMachine : IDisposable
             PinAgain(board);
             if (!_paused && _holds == 0) board.Resume();
             if (Volatile.Read(ref _stop) is { } stop) board.End(stop);
+            if (_isRestored) Announce();
             return board;
         }
     }

@@ -22,6 +22,12 @@ public interface IVirtualMachine : IDisposable
     /// <returns>False when the hypervisor cannot; the write then reaches the bus.</returns>
     bool TryBindDoorbell(ulong gpa, uint? match, int sizeBytes, int eventFd);
 
+    /// <summary>All vCPUs stand still and the machine's time with them: what keeps time of its own stops, too. May be repeated.</summary>
+    void Pause() { }
+
+    /// <summary>The vCPUs are about to run again.</summary>
+    void Resume() { }
+
     /// <summary>Undoes <see cref="TryBindDoorbell"/> with the same values.</summary>
     void UnbindDoorbell(ulong gpa, uint? match, int sizeBytes, int eventFd);
 }

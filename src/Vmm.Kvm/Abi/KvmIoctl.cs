@@ -44,6 +44,7 @@ internal static class KvmIoctl
     public const uint KVM_SET_VCPU_EVENTS = 0x4040aea0;
     public const uint KVM_GET_DEBUGREGS = 0x8080aea1;
     public const uint KVM_SET_DEBUGREGS = 0x4080aea2;
+    public const uint KVM_SET_TSC_KHZ = 0xaea2;
     public const uint KVM_GET_TSC_KHZ = 0xaea3;
     public const uint KVM_ENABLE_CAP = 0x4068aea3;
     public const uint KVM_GET_XSAVE = 0x9000aea4;

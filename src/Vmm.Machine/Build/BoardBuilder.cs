@@ -9,6 +9,7 @@ using Vmm.Firmware.Boot;
 using Vmm.Firmware.Smbios;
 using Vmm.Machine.Config;
 using Vmm.Machine.Devices;
+using Vmm.Machine.Snapshot;
 
 namespace Vmm.Machine.Build;
 
@@ -24,25 +25,31 @@ internal static class BoardBuilder
 
     /// <exception cref="BootException">The guest does not fit.</exception>
     /// <exception cref="HypervisorException">The host refused.</exception>
-    public static void Build(Board board, MachineConfig config, ICpuPlatform platform, SerialBackends serial, Attachments attachments, Action ejected, BootLoader loader, Action<string> note, bool isFirst)
+    /// <exception cref="Core.State.StateException">What was saved does not fit.</exception>
+    public static void Build(Board board, MachineConfig config, ICpuPlatform platform, SerialBackends serial, Attachments attachments, Action ejected, BootLoader loader, Action<string> note, bool isFirst, SnapshotReader? saved)
     {
-        IVirtualMachine machine = board.Own(platform.CreateMachine(board));
+        IVirtualMachine machine = board.Machine = board.Own(platform.CreateMachine(board));
         board.Virtio = new VirtioTransports(machine);
+        // What is restored must not begin anything before all of it is.
+        if (saved is not null) board.Virtio.Hold();
         AddChipset(board, machine.Interrupts, config);
         AddSerialPorts(board, machine.Interrupts, serial.Ports);
         AddDebugConsole(board, serial.DebugConsole);
         ILookup<VirtioTransportKind, PluggedDevice> devices = attachments.All.ToLookup(device => device.Config.Transport);
         board.Pci = board.Own(new PciHost(board, machine.Interrupts, [.. devices[VirtioTransportKind.Pci]], ejected, note));
         VirtioMmioHost mmio = board.Own(new VirtioMmioHost(board, machine.Interrupts, devices[VirtioTransportKind.Mmio], note));
-        VcpuState bootProcessor = LoadGuest(board, config, serial.Ports.Count, mmio.Acpi, loader, isFirst ? note : _ => { });
+        VcpuState? bootProcessor = saved is null ? LoadGuest(board, config, serial.Ports.Count, mmio.Acpi, loader, isFirst ? note : _ => { }) : null;
         for (int i = 0; i < config.Vcpus; i++) board.AddVcpu(machine, i);
-        board.Vcpus[0].Execute(vcpu => vcpu.Apply(bootProcessor));
+        if (bootProcessor is not null) board.Vcpus[0].Execute(vcpu => vcpu.Apply(bootProcessor));
+        else board.Restore(saved!, platform);
     }
 
     private static void AddChipset(Board board, IInterruptController interrupts, MachineConfig config)
     {
         PmTimer pmTimer = new(board.Clock);
         AcpiPm acpi = board.Acpi = new(interrupts.Line(SciGsi), board, pmTimer, board.Clock);
+        board.States.Add("pm-timer", pmTimer, SnapshotJson.Default.PmTimerState);
+        board.States.Add("acpi", acpi, SnapshotJson.Default.AcpiPmState);
         board.Ports.Attach(AcpiPm.DefaultPort, AcpiPm.EventBytes, acpi, AcpiPm.EventRegion, "ACPI PM1 events");
         board.Ports.Attach(AcpiPm.DefaultPort + AcpiPm.EventBytes, AcpiPm.ControlBytes, acpi, AcpiPm.ControlRegion, "ACPI PM1 control");
         board.Ports.Attach(AcpiPm.DefaultPort + 2 * AcpiPm.EventBytes, PmTimer.PortCount, pmTimer, name: "ACPI PM timer");
@@ -50,9 +57,12 @@ internal static class BoardBuilder
         board.Ports.Attach(PvPanic.Port, 1, new PvPanic(board), name: "pvpanic");
         CmosMemorySize memory = new(Math.Min(config.MemoryBytes, Host.GuestMemoryLayout.LowRamLimit),
             config.MemoryBytes - Math.Min(config.MemoryBytes, Host.GuestMemoryLayout.LowRamLimit));
-        board.Ports.Attach(Mc146818Rtc.Port, Mc146818Rtc.PortCount, new Mc146818Rtc(interrupts.Line(RtcIrq), board.Clock, memory), name: "RTC");
+        Mc146818Rtc rtc = new(interrupts.Line(RtcIrq), board.Clock, memory);
+        board.States.Add("rtc", rtc, SnapshotJson.Default.Mc146818RtcState);
+        board.Ports.Attach(Mc146818Rtc.Port, Mc146818Rtc.PortCount, rtc, name: "RTC");
         A20Gate a20 = new();
         I8042 keyboard = new(interrupts.Line(KeyboardIrq), interrupts.Line(MouseIrq), board, a20);
+        board.States.Add("i8042", keyboard, SnapshotJson.Default.I8042State);
         board.Ports.Attach(I8042.DataPort, 1, keyboard, I8042.DataRegion, "i8042 data");
         board.Ports.Attach(I8042.CommandPort, 1, keyboard, I8042.CommandRegion, "i8042 command");
         board.Ports.Attach(SystemControlPortA.Port, 1, new SystemControlPortA(a20, board), name: "system control port A");
@@ -67,7 +77,9 @@ internal static class BoardBuilder
         {
             (ushort port, int irq) = SerialPorts[i];
             if (!wires.TryGetValue(irq, out SharedLine? wire)) wires[irq] = wire = new SharedLine(interrupts.Line(irq));
-            board.Ports.Attach(port, Uart16550.PortCount, new Uart16550(wire.NewInput(), backends[i], board.Clock), name: $"COM{i + 1}");
+            Uart16550 uart = new(wire.NewInput(), backends[i], board.Clock);
+            board.States.Add($"com{i + 1}", uart, SnapshotJson.Default.Uart16550State);
+            board.Ports.Attach(port, Uart16550.PortCount, uart, name: $"COM{i + 1}");
         }
     }
 
@@ -75,6 +87,7 @@ internal static class BoardBuilder
     {
         if (backend is null) return;
         DebugConsole console = new(backend);
+        board.States.Add("debug-console", console, SnapshotJson.Default.DebugConsoleState);
         board.Ports.Attach(DebugConsole.BochsPort, 1, console, name: "debug console");
         board.Ports.Attach(DebugConsole.FirmwarePort, 1, console, name: "debug console");
     }

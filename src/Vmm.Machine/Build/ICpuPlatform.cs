@@ -1,4 +1,5 @@
 using Vmm.Core.Hypervisor;
+using Vmm.Core.Hypervisor.Cpuid;
 
 namespace Vmm.Machine.Build;
 
@@ -15,6 +16,25 @@ internal interface ICpuPlatform : IDisposable
     /// Guest instructions of a vCPU that the software CPU has executed: all of them, or on KVM those that KVM handed over. On the vCPU's thread.
     /// </summary>
     ulong CountInstructions(IVcpu vcpu);
+
+    /// <summary>Everything that CPUID can show here.</summary>
+    CpuidTable SupportedCpuid { get; }
+
+    /// <summary>What CPUID tells a vCPU.</summary>
+    CpuidTable CpuidOf(int vcpu);
+
+    /// <summary>Ticks of a vCPU's TSC each second. On the vCPU's thread.</summary>
+    ulong TscHz(IVcpu vcpu);
+
+    /// <summary>Has a vCPU's TSC count at another rate, before the guest runs. On the vCPU's thread.</summary>
+    /// <returns>False when it cannot.</returns>
+    bool TrySetTscHz(IVcpu vcpu, ulong hz);
+
+    /// <summary>The paravirtual clock of a machine that stands still.</summary>
+    ulong ParavirtualClockNs(Board board);
+
+    /// <summary>Sets the paravirtual clock of a machine that stands still, where it is one of its own.</summary>
+    void RestoreClock(Board board, ulong ns);
 
     /// <summary>Makes the CPUs' side of a board and attaches its chips to the buses.</summary>
     /// <exception cref="HypervisorException">The host refused.</exception>

@@ -5,6 +5,7 @@ using Vmm.Devices.Virtio;
 using Vmm.Devices.Virtio.Transport;
 using Vmm.Firmware.Acpi;
 using Vmm.Machine.Devices;
+using Vmm.Machine.Snapshot;
 
 namespace Vmm.Machine.Build;
 
@@ -43,8 +44,14 @@ internal sealed class PciHost : IDisposable
         (_board, _ejected, _note) = (board, ejected, note);
         PciWindows windows = new() { Memory32 = new(Memory32Start, Memory32Bytes) };
         Bus = new PciRootBus(board.Ports, board.Mmio, windows, [.. LinkGsis.Select(interrupts.Line)], interrupts.Msi);
-        new PciHostBridge(Bus, new ResetControl(board)).AttachTo(board.Ports, board.Mmio, EcamAddress);
+        ResetControl resetControl = new(board);
+        PciHostBridge bridge = new(Bus, resetControl);
+        bridge.AttachTo(board.Ports, board.Mmio, EcamAddress);
         _hotPlug = new PciHotPlug(Bus, Slots, () => board.Acpi?.RaiseGpe(PciHotPlug.DefaultEvent), Ejected);
+        board.States.Add("reset-control", resetControl, SnapshotJson.Default.ResetControlState);
+        board.States.Add("pci-bridge", bridge, SnapshotJson.Default.PciHostBridgeState);
+        board.States.Add("pci-bridge-function", bridge.Function, SnapshotJson.Default.PciFunctionState);
+        board.States.Add("pci-hot-plug", _hotPlug, SnapshotJson.Default.PciHotPlugState);
         board.Ports.Attach(PciHotPlug.DefaultPort, PciHotPlug.PortCount, _hotPlug, name: "PCI hot-plug");
         try
         {
@@ -98,6 +105,7 @@ internal sealed class PciHost : IDisposable
         if (Find(device) is not { } place) return;
         Bus.Remove(place.Function);
         Volatile.Write(ref _places, [.. _places.Where(p => p != place)]);
+        _board.States.RemoveFolder(DeviceStates.FolderOf(device.Id));
         place.End();
     }
 
@@ -114,6 +122,7 @@ internal sealed class PciHost : IDisposable
         BoundedNotes notes = new(device.Id, _note, _board.Trouble);
         VirtioPciTransport transport = new(virtio, _board.Memory, notes.Write);
         Place place = new(device, virtio, transport, _board.Virtio.Add(transport));
+        DeviceStates.Add(_board.States, device.Id, transport, virtio);
         Volatile.Write(ref _places, [.. _places, place]);
         return place;
     }

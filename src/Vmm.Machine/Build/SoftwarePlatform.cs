@@ -4,6 +4,7 @@ using Vmm.Cpu;
 using Vmm.Devices.Chipset;
 using Vmm.Host;
 using Vmm.Machine.Config;
+using Vmm.Machine.Snapshot;
 
 namespace Vmm.Machine.Build;
 
@@ -20,10 +21,12 @@ internal sealed class SoftwarePlatform : ICpuPlatform
     private const int TimerIrq = 0;
 
     private readonly CpuidBuilder _cpuid;
+    private readonly Func<int, CpuidTable>? _savedCpuid;
 
     /// <exception cref="HypervisorException">The CPU model asks for what the software CPU has not got.</exception>
-    public SoftwarePlatform(MachineConfig config)
+    public SoftwarePlatform(MachineConfig config, SnapshotReader? saved)
     {
+        _savedCpuid = saved is null ? null : saved.CpuidOf;
         _cpuid = BuildCpuid(config);
         if (_cpuid.Errors.Count != 0) throw new HypervisorException($"cpu: {string.Join("; ", _cpuid.Errors)}");
     }
@@ -38,6 +41,24 @@ internal sealed class SoftwarePlatform : ICpuPlatform
     public ulong CountInstructions(IVcpu vcpu) => ((SoftwareVcpu)vcpu).InstructionCount;
 
     /// <inheritdoc/>
+    public CpuidTable SupportedCpuid => SoftwareCpuid.Supported(null);
+
+    /// <inheritdoc/>
+    public CpuidTable CpuidOf(int vcpu) => _savedCpuid?.Invoke(vcpu) ?? _cpuid.Build(vcpu);
+
+    /// <inheritdoc/>
+    public ulong TscHz(IVcpu vcpu) => ((SoftwareVcpu)vcpu).TscFrequencyHz;
+
+    /// <inheritdoc/>
+    public bool TrySetTscHz(IVcpu vcpu, ulong hz) => hz == TscHz(vcpu);
+
+    /// <inheritdoc/>
+    public ulong ParavirtualClockNs(Board board) => (ulong)board.Clock.NowNs;
+
+    /// <inheritdoc/>
+    public void RestoreClock(Board board, ulong ns) { }
+
+    /// <inheritdoc/>
     public IVirtualMachine CreateMachine(Board board)
     {
         InterruptFabric fabric = new(board.Clock);
@@ -49,11 +70,12 @@ internal sealed class SoftwarePlatform : ICpuPlatform
         I8254Pit pit = new(fabric.Line(TimerIrq), board.Clock);
         board.Ports.Attach(PitPort, PitPorts, pit, I8254Pit.TimerRegion, "8254");
         board.Ports.Attach(PortB, 1, pit, I8254Pit.PortBRegion, "system control port B");
+        board.States.Add("interrupt-chips", new SoftwareChips(fabric, pit), SnapshotJson.Default.InterruptChipsState, isLast: true);
         SoftwareHypervisor hypervisor = board.Own(new SoftwareHypervisor(new SoftwareHypervisorOptions
         {
             Interrupts = fabric,
             Clock = board.Clock,
-            Cpuid = _cpuid.Build,
+            Cpuid = CpuidOf,
             SignalEventFd = EventFd.SignalDescriptor,
         }));
         return hypervisor.CreateMachine(board.Memory);

@@ -3,6 +3,7 @@ using Vmm.Devices.Virtio;
 using Vmm.Devices.Virtio.Transport;
 using Vmm.Firmware.Acpi;
 using Vmm.Machine.Devices;
+using Vmm.Machine.Snapshot;
 
 namespace Vmm.Machine.Build;
 
@@ -51,6 +52,7 @@ internal sealed class VirtioMmioHost : IDisposable
         if (virtio is IDisposable owned) _owned.Add(owned);
         uint address = FirstAddress + (uint)device.Slot * (uint)VirtioMmioTransport.SizeBytes;
         VirtioMmioTransport transport = new(virtio, board.Memory, address, wire.NewInput(), new BoundedNotes(device.Id, note, board.Trouble).Write);
+        DeviceStates.Add(board.States, device.Id, transport, virtio);
         _owned.Add(board.Virtio.Add(transport));
         board.Mmio.Attach(address, VirtioMmioTransport.SizeBytes, transport, name: device.Id);
         _acpi.Add(new AcpiVirtioMmio((byte)device.Slot, address, (uint)VirtioMmioTransport.SizeBytes, (uint)(FirstGsi + device.Slot % Wires)));

@@ -5,7 +5,7 @@ namespace Vmm.Machine.Config;
 
 /// <summary>Configurations as JSON; the code is generated, nothing is found by reflection.</summary>
 [JsonSourceGenerationOptions(WriteIndented = true, UseStringEnumConverter = true,
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(MachineConfig))]
 public sealed partial class ConfigJson : JsonSerializerContext
 {

@@ -1,6 +1,7 @@
 using Vmm.Core.Memory;
 using Vmm.Machine.Config;
 using Vmm.Machine.Served;
+using Vmm.Machine.Snapshot;
 
 namespace Vmm.Machine.Devices;
 
@@ -19,15 +20,22 @@ internal sealed class Attachments : IDisposable
     /// <param name="config">The machine.</param>
     /// <param name="host">The process around it.</param>
     /// <param name="deviceModel">The way to the process that serves some of them; stays the caller's.</param>
+    /// <param name="saved">A machine that goes on with them; null for one that begins.</param>
     /// <exception cref="Storage.ImageException">An image cannot be used.</exception>
     /// <exception cref="Host.LinuxException">The host refused a file or another thing that a device needs.</exception>
-    public Attachments(MachineConfig config, MachineHost host, DeviceModelLink deviceModel)
+    /// <exception cref="Core.State.StateException">The devices are not those that were saved.</exception>
+    public Attachments(MachineConfig config, MachineHost host, DeviceModelLink deviceModel, SnapshotReader? saved)
     {
         (_machine, _host, _deviceModel) = (config, host, deviceModel);
         _memory = new DeviceMemory(config, host.Note);
         try
         {
-            foreach (DeviceConfig device in config.Devices) Add(new PluggedDevice(device, Open(device), FreeSlot() ?? throw NoSlot()));
+            IReadOnlyDictionary<string, SavedDevice>? places = saved is null ? null : SavedDevices.Match(saved, config);
+            foreach (DeviceConfig device in SavedDevices.InOrder(config, places))
+            {
+                SavedDevice? place = places?[device.Id];
+                Add(new PluggedDevice(device, Open(device), place?.Slot ?? FreeSlot() ?? throw NoSlot()) { IsLeaving = place?.IsLeaving ?? false });
+            }
         }
         catch
         {

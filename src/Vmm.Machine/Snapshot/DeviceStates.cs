@@ -1,0 +1,66 @@
+using Vmm.Core.State;
+using Vmm.Devices.Virtio;
+using Vmm.Devices.Virtio.Balloon;
+using Vmm.Devices.Virtio.Block;
+using Vmm.Devices.Virtio.Console;
+using Vmm.Devices.Virtio.Net;
+using Vmm.Devices.Virtio.P9;
+using Vmm.Devices.Virtio.Pmem;
+using Vmm.Devices.Virtio.Transport;
+using Vmm.Devices.Virtio.Vsock;
+
+namespace Vmm.Machine.Snapshot;
+
+/// <summary>The states of a virtio device, in a folder of its own. What the driver has chosen comes before the transport, which brings the driver back.</summary>
+internal static class DeviceStates
+{
+    /// <summary>Where the states of a device stand.</summary>
+    public static string FolderOf(string id) => $"device/{id}";
+
+    /// <summary>Takes in a device on the PCI bus.</summary>
+    public static void Add(StateRegistry to, string id, VirtioPciTransport transport, IVirtioDevice device)
+    {
+        string folder = FolderOf(id);
+        to.Add($"{folder}/function", transport.Function, SnapshotJson.Default.PciFunctionState);
+        to.Add($"{folder}/msix", transport.Msix, SnapshotJson.Default.MsixState);
+        AddDevice(to, folder, device);
+        to.Add($"{folder}/transport", transport, SnapshotJson.Default.VirtioPciState);
+    }
+
+    /// <summary>Takes in a device on the memory bus.</summary>
+    public static void Add(StateRegistry to, string id, VirtioMmioTransport transport, IVirtioDevice device)
+    {
+        string folder = FolderOf(id);
+        AddDevice(to, folder, device);
+        to.Add($"{folder}/transport", transport, SnapshotJson.Default.VirtioMmioState);
+    }
+
+    private static void AddDevice(StateRegistry to, string folder, IVirtioDevice device)
+    {
+        string id = $"{folder}/device";
+        switch (device)
+        {
+            case VirtioBlock block:
+                to.Add(id, block, SnapshotJson.Default.VirtioBlockState);
+                break;
+            case VirtioNet net:
+                to.Add(id, net, SnapshotJson.Default.VirtioNetState);
+                break;
+            case VirtioConsole console:
+                to.Add(id, console, SnapshotJson.Default.VirtioConsoleState);
+                break;
+            case VirtioBalloon balloon:
+                to.Add(id, balloon, SnapshotJson.Default.VirtioBalloonState);
+                break;
+            case VirtioVsock vsock:
+                to.Add(id, vsock, SnapshotJson.Default.VirtioVsockState);
+                break;
+            case Virtio9p share:
+                to.Add(id, share, SnapshotJson.Default.Virtio9pState);
+                break;
+            case VirtioPmem pmem:
+                to.Add(id, pmem, SnapshotJson.Default.VirtioPmemState);
+                break;
+        }
+    }
+}
