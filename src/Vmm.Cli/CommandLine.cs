@@ -27,7 +27,7 @@ internal static class CommandLine
         {
             StandardError.Error(Explain(result));
             StandardError.Line($"Try '{Path(result)} --help'.");
-            return (int)ExitCode.BadArguments;
+            return chosen?.BadArguments(result.CommandResult.Command) ?? (int)ExitCode.BadArguments;
         }
 
         return result.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });

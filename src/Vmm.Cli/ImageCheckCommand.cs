@@ -15,7 +15,7 @@ internal static class ImageCheckCommand
 
         Exit codes:
             0  the image is in order
-            1  it could not be checked
+            1  it could not be checked, or the arguments are bad
             2  it is corrupt
             3  it has leaked clusters, but is not corrupt
            63  the format has nothing to check

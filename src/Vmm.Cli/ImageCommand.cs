@@ -18,7 +18,6 @@ internal static class ImageCommand
         Exit codes:
             0  done
             1  it could not be done, and why is said
-            2  bad arguments
         """;
 
     public static Command Create()
@@ -42,6 +41,9 @@ internal static class ImageCommand
 
         return command;
     }
+
+    /// <summary>As qemu-img has it, where 2 is a finding of <c>check</c>; but 1 would be one of <c>compare</c>.</summary>
+    public static int BadArguments(Command verb) => verb.Name == ImageCompareCommand.Name ? ImageCompareCommand.CannotCompare : Failed;
 
     /// <summary>The format, which is always said.</summary>
     public static Option<string> Format(string name = "--format", string alias = "-f", string what = "image") => new(name, alias)

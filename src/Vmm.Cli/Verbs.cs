@@ -44,7 +44,7 @@ internal static class Verbs
         new("domain-host", DomainHostCommand.Create),
         new("doctor", DoctorCommand.Create),
         new("network", NetworkCommand.Create),
-        new("image", ImageCommand.Create),
+        new("image", ImageCommand.Create) { BadArguments = ImageCommand.BadArguments },
         new("kernel", KernelCommand.Create),
         new("version", VersionCommand.Create),
     ];

@@ -24,6 +24,7 @@ public sealed class VirtioConsoleTests : IDisposable
         transmit.Request([bytes[..1], bytes[1..1500], bytes[1500..]], []);
         transmit.Request(["end"u8.ToArray()], [], indirect: true);
         Assert.Equal(text + "end", _host.Text);
+        Assert.Equal(new VirtioConsoleStatistics(0, (ulong)text.Length + 3), Assert.Single(_console!.Statistics));
     }
 
     [Fact]
@@ -64,6 +65,7 @@ public sealed class VirtioConsoleTests : IDisposable
         Assert.Equal("0123456789", Encoding.ASCII.GetString(bytes));
         _host.Type("x");
         Assert.Equal(1, _host.Waiting);
+        Assert.Equal(new VirtioConsoleStatistics(10, 0), Assert.Single(_console!.Statistics));
     }
 
     [Fact]

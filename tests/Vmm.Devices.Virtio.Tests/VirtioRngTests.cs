@@ -5,7 +5,10 @@ namespace Vmm.Devices.Virtio.Tests;
 
 public sealed class VirtioRngTests : IDisposable
 {
-    private readonly VirtioBench _bench = new(workers => new VirtioRng(new SeededEntropy(5), workers));
+    private readonly VirtioBench _bench;
+    private VirtioRng? _rng;
+
+    public VirtioRngTests() => _bench = new VirtioBench(workers => _rng = new VirtioRng(new SeededEntropy(5), workers));
 
     public void Dispose() => _bench.Dispose();
 
@@ -45,5 +48,6 @@ public sealed class VirtioRngTests : IDisposable
         for (int i = 0; i < 64; i++) ring.Offer(0);
         _bench.Workers.Run();
         Assert.Equal(64, ring.UsedIndex);
+        Assert.Equal(new VirtioRngStatistics(64, 512), _rng!.Statistics);
     }
 }

@@ -51,6 +51,53 @@ public class SparseCrashTests
         }
     }
 
+    // Within the last table, and so far that the directory moves.
+    [Theory]
+    [InlineData(1, ImageFormat.Vhd, 7 << 20)]
+    [InlineData(2, ImageFormat.Vhd, 70 << 20)]
+    [InlineData(3, ImageFormat.Vmdk, 7 << 20)]
+    [InlineData(4, ImageFormat.Vmdk, 70 << 20)]
+    public void Failure_WhileTheDiskGrows_HasOneOfTheSizesAndAllThatWasFlushed(int seed, ImageFormat format, int newBytes)
+    {
+        Random random = new(seed);
+        RecordingFile file = new(Create(format, null).Content);
+        byte[] content = new byte[DiskBytes];
+        random.NextBytes(content);
+        int begun, ended;
+        using (IDiskImage disk = Open(format, file, null))
+        {
+            Assert.Equal(BlockResult.Ok, disk.Write(0, content));
+            Assert.Equal(BlockResult.Ok, disk.Flush());
+            begun = file.Changes;
+            disk.Resize((ulong)newBytes);
+            ended = file.Changes;
+        }
+
+        HashSet<ulong> sizes = [];
+        for (int failure = 0; failure < 3 * (ended - begun + 1); failure++)
+        {
+            RecordingFile after = new(file.AfterFailure(begun + failure / 3, () => random.Next(2) == 0));
+            byte[] read = new byte[DiskBytes];
+            using (IDiskImage disk = Open(format, after, null))
+            {
+                sizes.Add(disk.SizeBytes);
+                Assert.Equal(BlockResult.Ok, disk.Read(0, read));
+                if (disk.SizeBytes == (ulong)newBytes)
+                {
+                    byte[] last = new byte[1 << 20];
+                    Assert.Equal(BlockResult.Ok, disk.Read((ulong)newBytes - (1 << 20), last));
+                    Assert.Equal(-1, last.AsSpan().IndexOfAnyExcept((byte)0));
+                }
+            }
+
+            Assert.True(read.AsSpan().SequenceEqual(content), $"seed {seed}, failure {failure}");
+            ImageCheckResult found = ImageChecker.Check(new RecordingFile(after.Content), format, ImageRepair.None, null);
+            Assert.True(found.Corruptions == 0, $"seed {seed}, failure {failure}: {found.FirstError}");
+        }
+
+        Assert.True(sizes.SetEquals([DiskBytes, (ulong)newBytes]));
+    }
+
     private static RecordingFile Create(ImageFormat format, RecordingFile? parent)
     {
         RecordingFile file = new([]);

@@ -235,16 +235,80 @@ public class VmdkTests
         Assert.NotEqual(before, Cid(path));
     }
 
+    // 32 MiB have one grain table, and 4 GiB one sector of the directory.
+    [Theory]
+    [InlineData(1, false, "")]
+    [InlineData(2, true, "")]
+    [InlineData(3, false, "subformat=monolithicSparse")]
+    public void Resize_Up_KeepsWhatIsThereAndShowsZeros(int seed, bool zeroedGrains, string madeByQemu)
+    {
+        Random random = new(seed);
+        using TemporaryFolder folder = new();
+        string path = folder["disk.vmdk"];
+        DiskModel model = new(random, new byte[3_000_832]);
+        if (madeByQemu.Length != 0) QemuImg.Run("create", "-q", "-f", "vmdk", "-o", madeByQemu, path, "3000832");
+        else DiskImages.CreateVmdk(path, new() { SizeBytes = 3_000_832, ZeroedGrains = zeroedGrains }).Dispose();
+        string cid = Cid(path);
+        foreach (int sectors in (int[])[6000, 6001, 100_000, 100_128, 200_000])
+        {
+            using IDiskImage disk = DiskImages.Open(path, ImageFormat.Vmdk, new() { IgnoreFlush = true });
+            for (int step = 0; step < 20; step++) model.Step(disk);
+            model.Resize(disk, sectors * 512);
+            model.Verify(disk);
+            for (int step = 0; step < 20; step++) model.Step(disk);
+        }
+
+        Assert.NotEqual(cid, Cid(path));
+        Assert.Contains("\nRW 200000 SPARSE \"disk.vmdk\"", Encoding.Latin1.GetString(File.ReadAllBytes(path), 512, 10 * 1024), StringComparison.Ordinal);
+        Compare(path, folder, model);
+        QemuImg.Run("check", "-q", "-f", "vmdk", path);
+        ImageCheckResult found = ImageChecker.Check(path, ImageFormat.Vmdk, ImageRepair.None, null);
+        Assert.True(found.IsClean, found.FirstError);
+        // The other program finds tables for what is new.
+        QemuImg.Io(path, "vmdk", [$"write -P 9 {(200_000 - 64) * 512} 32k"]);
+        using IDiskImage again = DiskImages.Open(path, ImageFormat.Vmdk, new() { ReadOnly = true });
+        byte[] read = new byte[32 << 10];
+        Assert.Equal(BlockResult.Ok, again.Read((200_000 - 64) * 512, read));
+        Assert.Equal(-1, read.AsSpan().IndexOfAnyExcept((byte)9));
+    }
+
     [Fact]
-    public void Resize_IsRefusedAndNothingChanges()
+    public void Resize_FarUp_TakesLittleRoomAndReadsTheSame()
     {
         using TemporaryFolder folder = new();
         string path = folder["disk.vmdk"];
         DiskImages.CreateVmdk(path, new() { SizeBytes = 1 << 20 }).Dispose();
-        byte[] before = File.ReadAllBytes(path);
         using (IDiskImage disk = DiskImages.Open(path, ImageFormat.Vmdk, new()))
         {
-            Assert.Contains("convert the image into a larger one", Assert.Throws<ImageException>(() => disk.Resize(2 << 20)).Message, StringComparison.Ordinal);
+            Assert.Equal(BlockResult.Ok, disk.Write(0, new byte[] { 7 }));
+            disk.Resize(1UL << 40);
+            Assert.Equal(BlockResult.Ok, disk.Write((1UL << 40) - 1, new byte[] { 8 }));
+            Assert.InRange(disk.AllocatedBytes, 0UL, 2UL << 20);
+            Assert.Contains("cannot hold", Assert.Throws<ImageException>(() => disk.Resize(1UL << 50)).Message, StringComparison.Ordinal);
+        }
+
+        Assert.True(ImageChecker.Check(path, ImageFormat.Vmdk, ImageRepair.None, null).IsClean);
+        QemuImg.Io(path, "vmdk", ["read -P 7 0 1", $"read -P 8 {(1UL << 40) - 1} 1", $"write -P 9 {1UL << 39} 64k"]);
+    }
+
+    [Theory]
+    [InlineData("smaller", "can only grow")]
+    [InlineData("odd", "whole number")]
+    [InlineData("child", "has a parent")]
+    [InlineData("extents", "several files")]
+    public void Resize_ThatCannotBe_RefusedAndNothingChanges(string what, string expected)
+    {
+        using TemporaryFolder folder = new();
+        string path = folder["disk.vmdk"];
+        DiskImages.CreateVmdk(folder["below.vmdk"], new() { SizeBytes = 1 << 20 }).Dispose();
+        if (what == "extents") QemuImg.Run("create", "-q", "-f", "vmdk", "-o", "subformat=twoGbMaxExtentSparse", path, "1M");
+        else if (what == "child") QemuImg.Run("create", "-q", "-f", "vmdk", "-b", "below.vmdk", "-F", "vmdk", path);
+        else DiskImages.CreateVmdk(path, new() { SizeBytes = 1 << 20 }).Dispose();
+        byte[] before = File.ReadAllBytes(path);
+        using (IDiskImage disk = DiskImages.Open(path, ImageFormat.Vmdk, new() { AllowBacking = true }))
+        {
+            ulong size = what switch { "smaller" => 1 << 19, "odd" => (2 << 20) + 1, _ => 2 << 20 };
+            Assert.Contains(expected, Assert.Throws<ImageException>(() => disk.Resize(size)).Message, StringComparison.Ordinal);
             Assert.Equal(1UL << 20, disk.SizeBytes);
         }
 

@@ -22,6 +22,7 @@ internal sealed class ConsolePort : ICharReceiver, IDisposable
     private uint _size;
     private int _news;
     private bool _isReady, _isGuestOpen, _isInterrupted;
+    private ulong _toGuest, _fromGuest;
 
     /// <param name="index">The port's number.</param>
     /// <param name="port">What it is.</param>
@@ -43,6 +44,9 @@ internal sealed class ConsolePort : ICharReceiver, IDisposable
 
     /// <summary>Somebody is at the other end; a console never says that there is nobody, or its output would wait.</summary>
     public bool IsHostOpen => Name is null || _backend.IsConnected;
+
+    /// <summary>Bytes that have passed. Any thread.</summary>
+    public VirtioConsoleStatistics Statistics => new(Volatile.Read(ref _toGuest), Volatile.Read(ref _fromGuest));
 
     /// <summary>Columns in the low half, rows in the high one; 0 while unknown.</summary>
     public uint Size => Volatile.Read(ref _size);
@@ -116,6 +120,8 @@ internal sealed class ConsolePort : ICharReceiver, IDisposable
                 queue.Push(chain, (uint)count);
                 taken += count;
             }
+
+            Volatile.Write(ref _toGuest, _toGuest + (ulong)taken);
         }
 
         queue.Signal();
@@ -192,6 +198,7 @@ internal sealed class ConsolePort : ICharReceiver, IDisposable
             Span<byte> piece = bytes[..(int)Math.Min(PieceBytes, total - done)];
             if (!chain.TryRead(done, piece)) return;
             _backend.Write(piece);
+            Volatile.Write(ref _fromGuest, _fromGuest + (ulong)piece.Length);
             done += (ulong)piece.Length;
         }
     }

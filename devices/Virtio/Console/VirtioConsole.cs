@@ -68,6 +68,9 @@ public sealed class VirtioConsole : IVirtioDevice, IStateful<VirtioConsoleState>
     /// <inheritdoc/>
     public uint ConfigBytes => VirtioConsoleRegisters.ConfigBytes;
 
+    /// <summary>What each port has done, in their order. Any thread.</summary>
+    public IReadOnlyList<VirtioConsoleStatistics> Statistics => [.. _ports.Select(port => port.Statistics)];
+
     /// <summary>Tells the guest how large a port's window is. Any thread.</summary>
     public void Resize(TerminalSize size, int port = 0) => _ports[port].Resize(size);
 

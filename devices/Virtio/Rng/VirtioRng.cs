@@ -21,6 +21,9 @@ public sealed class VirtioRng : IVirtioDevice, IDisposable
     private VirtQueue? _queue;
     private VirtChain? _chain;
 
+    // Counted by the worker alone; read by anyone.
+    private ulong _requests, _bytes;
+
     /// <param name="source">Where the bytes come from.</param>
     /// <param name="workers">Who does the work.</param>
     public VirtioRng(IEntropySource source, IWorkers workers)
@@ -46,6 +49,9 @@ public sealed class VirtioRng : IVirtioDevice, IDisposable
 
     /// <inheritdoc/>
     public uint ConfigBytes => 0;
+
+    /// <summary>What it has done.</summary>
+    public VirtioRngStatistics Statistics => new(Volatile.Read(ref _requests), Volatile.Read(ref _bytes));
 
     /// <inheritdoc/>
     public void ReadConfig(uint offset, Span<byte> data) => data.Clear();
@@ -79,7 +85,10 @@ public sealed class VirtioRng : IVirtioDevice, IDisposable
         for (int served = 0; served < QueueSize; served++)
         {
             if (!queue.TryPop(chain)) return;
-            queue.Push(chain, Fill(chain));
+            uint filled = Fill(chain);
+            Volatile.Write(ref _requests, _requests + 1);
+            Volatile.Write(ref _bytes, _bytes + filled);
+            queue.Push(chain, filled);
             queue.Signal();
         }
 

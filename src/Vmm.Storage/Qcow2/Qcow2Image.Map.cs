@@ -8,7 +8,6 @@ namespace Vmm.Storage.Qcow2;
 internal sealed partial class Qcow2Image
 {
     private const int SubclustersPerCluster = 32;
-    private const int Batch = 64;
 
     protected override void ReadCore(ulong offset, ReadOnlySpan<IoVec> vectors, ulong count)
     {
@@ -38,44 +37,15 @@ internal sealed partial class Qcow2Image
                 cursor.Clear(run.Length);
                 break;
             case BlockExtentKind.Unallocated:
-                ReadBacking(offset, run.Length, ref cursor);
+                FileTransfer.ReadBacking(_backing, offset, run.Length, ref cursor);
                 break;
             case BlockExtentKind.Compressed:
                 lock (_codec) cursor.Fill(Expand(run.Entry).AsSpan((int)(offset & ClusterMask), (int)run.Length));
                 break;
             default:
-                ReadData(run.HostOffset, run.Length, ref cursor);
+                FileTransfer.Read(_file, run.HostOffset, run.Length, ref cursor);
                 break;
         }
-    }
-
-    private void ReadData(ulong hostOffset, ulong count, ref IoCursor cursor)
-    {
-        Span<IoVec> batch = stackalloc IoVec[Batch];
-        while (count != 0)
-        {
-            int vectors = cursor.Take(count, batch, out ulong bytes);
-            _file.Read(hostOffset, batch[..vectors]);
-            hostOffset += bytes;
-            count -= bytes;
-        }
-    }
-
-    private void ReadBacking(ulong offset, ulong count, ref IoCursor cursor)
-    {
-        ulong inBacking = _backing is null || offset >= _backing.SizeBytes ? 0 : Math.Min(count, _backing.SizeBytes - offset);
-        Span<IoVec> batch = stackalloc IoVec[Batch];
-        count -= inBacking;
-        while (inBacking != 0)
-        {
-            int vectors = cursor.Take(inBacking, batch, out ulong bytes);
-            BlockResult result = _backing!.Read(offset, batch[..vectors]);
-            if (result != BlockResult.Ok) throw new ImageException(BlockResult.IoError, $"{_backing.Name}: {_backing.FirstError ?? result.ToString()}");
-            offset += bytes;
-            inBacking -= bytes;
-        }
-
-        cursor.Clear(count);
     }
 
     private Qcow2Run Find(ulong offset, ulong count)

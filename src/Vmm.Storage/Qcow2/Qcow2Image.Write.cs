@@ -74,7 +74,7 @@ internal sealed partial class Qcow2Image
                 JudgeTarget(run.HostOffset, run.Length);
             }
 
-            WriteData(run.HostOffset, run.Length, ref cursor);
+            FileTransfer.Write(_file, run.HostOffset, run.Length, ref cursor);
             return run.Length;
         }
         finally
@@ -173,7 +173,7 @@ internal sealed partial class Qcow2Image
         ulong end = start + (clusters << _header.ClusterBits);
         CopyOld(start, offset - start, host, isFresh);
         CopyOld(offset + bytes, end - (offset + bytes), host + (offset + bytes - start), isFresh);
-        WriteData(host + (offset - start), bytes, ref cursor);
+        FileTransfer.Write(_file, host + (offset - start), bytes, ref cursor);
     }
 
     private void CopyOld(ulong offset, ulong count, ulong host, bool isFresh)
@@ -214,23 +214,8 @@ internal sealed partial class Qcow2Image
                 lock (_codec) Expand(run.Entry).AsSpan((int)(offset & ClusterMask), piece.Length).CopyTo(piece);
                 return;
             default:
-                ulong inBacking = Math.Min((ulong)piece.Length, _backing!.SizeBytes - offset);
-                BlockResult result = _backing.Read(offset, piece[..(int)inBacking]);
-                if (result != BlockResult.Ok) throw new ImageException(BlockResult.IoError, $"{_backing.Name}: {_backing.FirstError ?? result.ToString()}");
-                piece[(int)inBacking..].Clear();
+                FileTransfer.ReadBacking(_backing, offset, piece);
                 return;
-        }
-    }
-
-    private void WriteData(ulong hostOffset, ulong count, ref IoCursor cursor)
-    {
-        Span<IoVec> batch = stackalloc IoVec[Batch];
-        while (count != 0)
-        {
-            int vectors = cursor.Take(count, batch, out ulong bytes);
-            _file.Write(hostOffset, batch[..vectors]);
-            hostOffset += bytes;
-            count -= bytes;
         }
     }
 

@@ -9,6 +9,7 @@ public static class ImageComparer
 
     /// <summary>Looks for the first difference.</summary>
     /// <returns>Its offset, or null.</returns>
+    /// <exception cref="ImageMapException">An image's tables do not say where a piece of it lies.</exception>
     /// <exception cref="ImageException">A read failed.</exception>
     public static ulong? FirstDifference(IDiskImage a, IDiskImage b, Action<double>? progress)
     {
@@ -39,7 +40,15 @@ public static class ImageComparer
     private static bool IsZero(IDiskImage image, ulong offset, ulong size, out ulong length)
     {
         length = size - offset;
-        return offset >= image.SizeBytes || ImageConverter.IsZero(image, offset, image.SizeBytes - offset, out length);
+        if (offset >= image.SizeBytes) return true;
+        try
+        {
+            return ImageConverter.IsZero(image, offset, image.SizeBytes - offset, out length);
+        }
+        catch (ImageException e)
+        {
+            throw new ImageMapException(e.Message, e);
+        }
     }
 
     private static Span<byte> Read(IDiskImage image, ulong offset, Span<byte> buffer, bool isZero)

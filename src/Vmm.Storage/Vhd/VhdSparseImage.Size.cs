@@ -112,6 +112,8 @@ internal sealed partial class VhdSparseImage
         if (last is not null && used <= length - VhdFooter.Bytes)
         {
             FileEnd = length - VhdFooter.Bytes;
+            // A crash came between the two when the size changed.
+            if (!last.Content.SequenceEqual(_footer.Content)) WriteFooters(_footer);
             return;
         }
 

@@ -105,9 +105,31 @@ internal sealed class VmdkDescriptor
         _file.Write(_offset, bytes.AsSpan(0, (int)Math.Min((ulong)bytes.Length, _room)));
     }
 
+    /// <summary>Whether <see cref="Resize"/> can say a size: there is one extent, and room for the text.</summary>
+    public bool CanResize(ulong sectors) => Resized(sectors) is { } text && (ulong)text.Length <= _room;
+
+    /// <summary>Says in the file that its one extent has another size.</summary>
+    public void Resize(ulong sectors)
+    {
+        _text = Resized(sectors) ?? _text;
+        Extents[0] = Extents[0] with { Sectors = sectors };
+        // A shorter text leaves nothing of the longer one behind it.
+        byte[] bytes = new byte[_room];
+        Encoding.Latin1.GetBytes(_text.AsSpan(0, (int)Math.Min((ulong)_text.Length, _room)), bytes);
+        _file.Write(_offset, bytes);
+    }
+
     internal static string Utf8AsLatin1(string name) => Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(name));
 
     private static string Latin1AsUtf8(string name) => Encoding.UTF8.GetString(Encoding.Latin1.GetBytes(name));
+
+    private string? Resized(ulong sectors)
+    {
+        if (Extents is not [{ } extent]) return null;
+        string old = string.Create(CultureInfo.InvariantCulture, $"{extent.Access} {extent.Sectors} {extent.Kind}");
+        int at = _text.IndexOf($"\n{old}", StringComparison.Ordinal) + 1;
+        return at == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"{_text.AsSpan(0, at)}{extent.Access} {sectors} {extent.Kind}{_text.AsSpan(at + old.Length)}");
+    }
 
     private void Take(string line)
     {

@@ -111,7 +111,7 @@ internal sealed class VmdkExtentsImage(IImageFile file, VmdkDescriptor descripto
         => ForEach(offset, count, (image, at, bytes) => image.WriteZeroes(at, bytes, mayUnmap));
 
     protected override void ResizeCore(ulong sizeBytes)
-        => throw new ImageException($"{Name}: the format vmdk cannot change its size here; convert the image into a larger one");
+        => throw new ImageException($"{Name}: a VMDK disk of several files cannot change its size here; convert it into one of the size that is wanted");
 
     protected override void Dispose(bool disposing)
     {

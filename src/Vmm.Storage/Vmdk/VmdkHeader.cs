@@ -74,19 +74,15 @@ internal sealed class VmdkHeader(uint version = 1)
     }
 
     /// <summary>The same with a directory.</summary>
-    public VmdkHeader WithDirectory(ulong sector) => new(version)
+    public VmdkHeader WithDirectory(ulong sector) => With(CapacitySectors, sector, RedundantDirectorySector);
+
+    /// <summary>The same for a disk of another size, whose directories may lie elsewhere.</summary>
+    /// <exception cref="ImageException">No directory can be so large.</exception>
+    public VmdkHeader Resized(ulong capacitySectors, ulong directorySector, ulong redundantSector)
     {
-        Flags = Flags,
-        CapacitySectors = CapacitySectors,
-        GrainSectors = GrainSectors,
-        DescriptorSector = DescriptorSector,
-        DescriptorSectors = DescriptorSectors,
-        EntriesPerTable = EntriesPerTable,
-        RedundantDirectorySector = RedundantDirectorySector,
-        DirectorySector = sector,
-        OverheadSectors = OverheadSectors,
-        Compression = Compression,
-    };
+        VmdkHeader header = With(capacitySectors, directorySector, redundantSector);
+        return header.Tables * sizeof(uint) <= MostDirectoryBytes ? header : throw new ImageException($"a VMDK image cannot hold a disk of {capacitySectors} sectors");
+    }
 
     public byte[] ToBytes()
     {
@@ -106,6 +102,20 @@ internal sealed class VmdkHeader(uint version = 1)
         BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(77), Compression);
         return bytes;
     }
+
+    private VmdkHeader With(ulong capacitySectors, ulong directorySector, ulong redundantSector) => new(version)
+    {
+        Flags = Flags,
+        CapacitySectors = capacitySectors,
+        GrainSectors = GrainSectors,
+        DescriptorSector = DescriptorSector,
+        DescriptorSectors = DescriptorSectors,
+        EntriesPerTable = EntriesPerTable,
+        RedundantDirectorySector = redundantSector,
+        DirectorySector = directorySector,
+        OverheadSectors = OverheadSectors,
+        Compression = Compression,
+    };
 
     private static VmdkHeader ReadFooter(IImageFile file)
     {

@@ -3,9 +3,6 @@ namespace Vmm.Storage.Vmdk;
 /// <summary>Getting an image ready for changes.</summary>
 internal sealed partial class VmdkSparseImage
 {
-    protected override void ResizeCore(ulong sizeBytes)
-        => throw new ImageException($"{Name}: the format vmdk cannot change its size here; convert the image into a larger one");
-
     /// <summary>Gets an image ready for changes: no two of its parts share bytes, and the tables are what their copies are.</summary>
     private void Prepare()
     {

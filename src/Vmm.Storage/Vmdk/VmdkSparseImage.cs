@@ -17,10 +17,10 @@ internal sealed partial class VmdkSparseImage : SparseImage, IVmdkImage
     /// <summary>One look-up does not go further over what is not there.</summary>
     private const int MostEmptyTables = 4096;
 
-    private readonly VmdkHeader _header;
+    private VmdkHeader _header;
     private readonly VmdkDescriptor? _descriptor;
     private readonly Lock _codec = new();
-    private readonly ulong _sizeBytes;
+    private ulong _sizeBytes;
     private bool _isChanged;
     private byte[]? _expanded;
     private ulong _expandedPlace;
@@ -48,7 +48,7 @@ internal sealed partial class VmdkSparseImage : SparseImage, IVmdkImage
 
     public override ImageFormat Format => ImageFormat.Vmdk;
 
-    public override ulong SizeBytes => _sizeBytes;
+    public override ulong SizeBytes => Volatile.Read(ref _sizeBytes);
 
     protected override ulong PlaceBytes => GrainBytes;
 

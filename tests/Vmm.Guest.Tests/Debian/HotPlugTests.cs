@@ -40,16 +40,18 @@ public class HotPlugTests
         debian.Machine.RemoveDevice("data");
         Assert.True(SpinWait.SpinUntil(() => events.Count == 4, DebianMachine.CommandPatience), string.Join(' ', events));
         Assert.Equal("written-by-the-guest"u8, File.ReadAllBytes(disk.Path).AsSpan(0, 20));
+        Assert.Equal(["+data", "-data", "+data", "-data"], events);
+        foreach ((string kind, string words, int virtioId) in Kinds(debian.Room)) AddAndRemove(debian, kind, words, virtioId);
         Assert.DoesNotContain("AE_", debian.Run("dmesg | grep ACPI"), StringComparison.Ordinal);
         debian.Console.SendLine("poweroff -f");
         Assert.Equal(MachineEnd.PowerOff, debian.WaitForEnd().End);
-        Assert.Equal(["+data", "-data", "+data", "-data"], events);
     }
 
     [GuestFilesFact]
     public void Reset_AddedDiskStaysAndThePendingRemovalIsDone()
     {
-        using DebianMachine debian = new(config => config with { Rngs = [new() { Id = "rng" }] });
+        // Without messages, so that the disk interrupts by a wire that _PRT names.
+        using DebianMachine debian = new(config => config with { Rngs = [new() { Id = "rng" }], Boot = config.Boot with { CommandLine = config.Boot.CommandLine + " pci=nomsi" } });
         List<string> removed = [];
         debian.Machine.DeviceRemoved += removed.Add;
         (DiskConfig disk, string sum) = NewDisk(debian, "data");
@@ -59,11 +61,31 @@ public class HotPlugTests
         debian.Machine.RemoveDevice("rng");
         debian.Greet();
         debian.WaitFor("modprobe virtio_blk; [ -b /dev/vda ]");
+        Assert.StartsWith(sum, debian.Run("sha256sum /dev/vda"), StringComparison.Ordinal);
+        Assert.Matches("IO-APIC +[0-9]+-fasteoi +virtio", debian.Run("grep virtio /proc/interrupts"));
         debian.Console.SendLine("reboot -f");
         debian.Greet();
         Assert.Equal("rng", Assert.Single(removed));
         Assert.StartsWith(sum, debian.Run("sha256sum /dev/vda"), StringComparison.Ordinal);
         Assert.Equal((2, "data"), (Assert.Single(debian.Machine.Devices).Slot, debian.Machine.Devices[0].Config.Id));
+    }
+
+    private static IEnumerable<(string Kind, string Words, int VirtioId)> Kinds(string room) =>
+    [
+        ("net", "user", 1), ("console", "null", 3), ("rng", "", 4), ("balloon", "", 5), ("share", $"tag=t,path={room}", 9), ("vsock", $"cid=5,path={room}/v", 19),
+    ];
+
+    private static void AddAndRemove(DebianMachine debian, string kind, string words, int virtioId)
+    {
+        List<ConfigError> errors = [];
+        DeviceConfig config = DeviceKinds.Parse(kind, 9, words, errors)!;
+        Assert.Empty(errors);
+        debian.Machine.AddDevice(config);
+        string place = $"/sys/bus/pci/devices/0000:00:{debian.Machine.Devices.Single(d => d.Config.Id == config.Id).Slot:x2}.0";
+        debian.WaitFor($"[ \"$(cat {place}/device 2>/dev/null)\" = 0x{0x1040 + virtioId:x} ]");
+        debian.Machine.RemoveDevice(config.Id);
+        debian.WaitFor($"[ ! -e {place} ]");
+        Assert.True(SpinWait.SpinUntil(() => debian.Machine.Devices.All(d => d.Config.Id != config.Id), DebianMachine.CommandPatience), $"{kind} is not given back");
     }
 
     private static (DiskConfig Disk, string Sum) NewDisk(DebianMachine debian, string id)
