@@ -70,7 +70,7 @@ public sealed class ImageVerbTests : IDisposable
     [InlineData("snapshot -f raw -c one noise", Failed, "no snapshots")]
     [InlineData("commit -f raw noise", Failed, "no backing file")]
     [InlineData("compare -f raw -F raw noise", CompareCannot, "SECOND")]
-    [InlineData("check -f qcow2 --hard noise", Failed, "--hard")]
+    [InlineData("check -f qcow2 --hard noise", Failed, "Unrecognized")]
     [InlineData("resize -f raw --shrink noise -1M", Failed, "less than what is to be taken away")]
     [InlineData("polish noise", Failed, "'polish' is no verb: create, info")]
     public void Verb_BadInput_SaysWhatIsWrongInOneLine(string arguments, int code, string expected)
@@ -107,6 +107,18 @@ public sealed class ImageVerbTests : IDisposable
         Assert.Equal(content.Length, map.RootElement.EnumerateArray().Sum(p => p.GetProperty("length").GetInt64()));
         Assert.Contains(map.RootElement.EnumerateArray(), p => p.GetProperty("data").GetBoolean());
         Assert.Contains(map.RootElement.EnumerateArray(), p => p.GetProperty("zero").GetBoolean());
+    }
+
+    [ExecutableTheory]
+    [InlineData("convert -f raw -O qcow2 raw disk")]
+    [InlineData("compare -f raw -F raw raw raw")]
+    public void LongWork_OnATerminal_ShowsABarAndTakesItAway(string arguments)
+    {
+        MakeContent("raw");
+        (int code, string output, _) = Execute("script", ["-qefc", $"{Repository.Vmm} image {arguments}", "/dev/null"]);
+        Assert.Equal(Done, code);
+        Assert.Matches(@"\r\[#+ *\] +[0-9]+\.[0-9] %", output);
+        Assert.Matches(@"\r +\r", output);
     }
 
     [ExecutableTheory]
