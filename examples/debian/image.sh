@@ -26,6 +26,9 @@ make_debian_image() {
   local work pattern options=() as_root=()
   if [ "$(id -u)" -ne 0 ]; then
     need_packages fakeroot uidmap
+    # Its files have many owners, which a user namespace takes from the user's range of ids.
+    grep -q -s -E "^($(id -un)|$(id -u)):" /etc/subuid \
+      || die "$(id -un) has no ids for a user namespace: root gives some by 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)'"
     as_root=(fakeroot)
   fi
   for pattern in "${debian_left_out[@]}"; do options+=(--dpkgopt="path-exclude=$pattern"); done

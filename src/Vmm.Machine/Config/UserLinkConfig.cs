@@ -22,7 +22,7 @@ public sealed record UserLinkConfig : NetLinkConfig
     public string? DhcpStart { get; init; }
 
     /// <summary>Whether there is IPv6, too; null for where the MTU allows that.</summary>
-    public bool? IPv6 { get; init; }
+    public bool? Ipv6 { get; init; }
 
     /// <summary>The name that DHCP gives; null for none.</summary>
     public string? HostName { get; init; }
@@ -60,7 +60,7 @@ public sealed record UserLinkConfig : NetLinkConfig
         Host = keys.Take("host"),
         Dns = keys.Take("dns"),
         DhcpStart = keys.Take("dhcpstart"),
-        IPv6 = keys.Has("ipv6") ? keys.TakeSwitch("ipv6") : null,
+        Ipv6 = keys.Has("ipv6") ? keys.TakeSwitch("ipv6") : null,
         HostName = keys.Take("hostname"),
         Domain = keys.Take("domain"),
         ResolverFile = keys.Take("resolv-file"),
@@ -79,7 +79,7 @@ public sealed record UserLinkConfig : NetLinkConfig
             Host = Address("host", Host, refuse),
             Dns = Address("dns", Dns, refuse),
             DhcpStart = Address("dhcpstart", DhcpStart, refuse),
-            HasIPv6 = IPv6 ?? (net.Mtu ?? StandardMtu) >= UserNetOptions.LeastMtuV6,
+            HasIPv6 = Ipv6 ?? (net.Mtu ?? StandardMtu) >= UserNetOptions.LeastMtuV6,
             HostName = HostName,
             Domain = Domain,
             IsRestricted = Restrict,

@@ -81,6 +81,23 @@ public sealed class BadInputTests : IDisposable
         Check(["run", "--accel", "software", "--kernel", kernel, option, value], HostRefused, expected);
     }
 
+    [PrivilegeTheory]
+    [InlineData("network start", "CAP_NET_ADMIN")]
+    [InlineData("network start route", "CAP_NET_ADMIN")]
+    [InlineData("network start nat", "CAP_NET_ADMIN")]
+    [InlineData("network stop nat", "CAP_NET_ADMIN")]
+    public void Network_WithoutPrivilege_SaysWhichIsMissing(string arguments, string expected)
+        => Check(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin", Repository.Vmm, .. arguments.Split(' ')], HostRefused, expected, "setpriv");
+
+    [PrivilegeTheory]
+    [InlineData("tap,ifname=vmm-none0", "CAP_NET_ADMIN")]
+    public void Run_TapWithoutPrivilege_SaysWhichIsMissing(string net, string expected)
+    {
+        string kernel = Path.Combine(_directory, "kernel");
+        TinyKernel.WritePvh(kernel, code => code.hlt());
+        Check(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin", Repository.Vmm, "run", "--accel", "software", "--kernel", kernel, "--net", net], HostRefused, expected, "setpriv");
+    }
+
     private string Write(string name, byte[] bytes)
     {
         string path = Path.Combine(_directory, name);
@@ -88,9 +105,9 @@ public sealed class BadInputTests : IDisposable
         return path;
     }
 
-    private static void Check(string[] arguments, int code, string expected)
+    private static void Check(string[] arguments, int code, string expected, string? program = null)
     {
-        using GuestConsole vmm = new(Repository.Vmm, arguments);
+        using GuestConsole vmm = new(program ?? Repository.Vmm, arguments);
 
         Assert.Equal(code, vmm.WaitForExit(Patience));
         string[] lines = vmm.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries);

@@ -33,14 +33,15 @@ public class UserNetTests
             Nets =
             [
                 Net(0, new() { HostName = "debian-guest", Domain = "example.org", ResolverFile = resolvers, Forwards = [$"tcp:127.0.0.1:{ports[0]}-:{HttpPort}"] }),
-                Net(1, new() { Network = "10.0.3.0/24", Restrict = true, Forwards = [$"tcp:127.0.0.1:{ports[1]}-:{HttpPort}"] }),
-                Net(2, new() { Network = "10.0.4.0/24" }) with { Offload = false },
+                Net(1, new() { Network = "10.0.3.0/24", Ipv6 = false, Restrict = true, Forwards = [$"tcp:127.0.0.1:{ports[1]}-:{HttpPort}"] }),
+                Net(2, new() { Network = "10.0.4.0/24", Ipv6 = false }) with { Offload = false },
             ],
         });
         guest.Greet();
 
         LeasesByDhcp(guest);
         NamesAndPings(guest, names);
+        AddressOfIPv6ComesByItself(guest);
         server.Exchange(guest, "10.0.2.2");
         server.Exchange(guest, "10.0.4.2");
         OffloadsAsAsked(guest);
@@ -67,6 +68,13 @@ public class UserNetTests
         Assert.True(names.Questions > 0);
         Assert.Contains("3 packets received", guest.Run("ping -c 3 -i 0.2 10.0.2.2"), StringComparison.Ordinal);
         Assert.Contains("1 packets received", guest.Run("ping -c 1 -s 5000 10.0.2.2"), StringComparison.Ordinal);
+    }
+
+    private static void AddressOfIPv6ComesByItself(DebianMachine guest)
+    {
+        Assert.Contains("fd00::5054:ff:fe00:0", guest.Run("for i in $(seq 100); do ip -6 addr show dev eth0 | grep -q fd00:: && break; usleep 100000; done; ip -6 addr show dev eth0"), StringComparison.Ordinal);
+        Assert.Contains("3 packets received", guest.Run("ping -6 -c 3 -i 0.2 fd00::2"), StringComparison.Ordinal);
+        Assert.Contains("Address: 192.0.2.33", guest.Run("nslookup -type=a host.example fd00::3"), StringComparison.Ordinal);
     }
 
     // Features 0 (checksums of what the guest sends) and 11 (long TCP packets).

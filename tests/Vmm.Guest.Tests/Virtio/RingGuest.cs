@@ -142,6 +142,21 @@ internal sealed class RingGuest : IDisposable
         _total += batches * depth;
     }
 
+    /// <summary>Makes requests one after the other and waits for the interrupt of each; kicks and, where there are routes, interrupts pass this process by.</summary>
+    public void RunOneByOne(int requests, bool hasRoute)
+    {
+        Run(requests, 1, waitsForInterrupt: true);
+        Assert.Empty(Problems);
+        Assert.Equal((hasRoute, (ulong)requests, 0), (HasRoute, Interrupts, KicksCalled));
+    }
+
+    /// <summary>All went well, and kicks came as they should: through the doorbell, or as calls, one for each batch at most.</summary>
+    public void AssertPolled(int batches, bool withDoorbell)
+    {
+        Assert.Empty(Problems);
+        Assert.InRange(KicksCalled, withDoorbell ? 0 : 1, withDoorbell ? 0 : batches);
+    }
+
     public void Dispose()
     {
         _registration?.Dispose();

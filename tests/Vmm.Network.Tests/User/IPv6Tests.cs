@@ -227,6 +227,22 @@ public class IPv6Tests
     }
 
     [Fact]
+    public void Restricted_NothingLeaves()
+    {
+        using TestGuest guest = new(s_options with { IsRestricted = true });
+        foreach (IpAddress to in (IpAddress[])[s_host, s_dns, TestGuest.ElsewhereV6])
+        {
+            guest.SendTcp(to, new TcpHeader(4000, 80, 1, 0, TcpFlags.SYN, 1000, 0));
+            guest.SendUdp(to, 4000, 53, [1]);
+        }
+
+        guest.SendEcho(TestGuest.ElsewhereV6, 1, 1);
+        Assert.Empty(guest.Host.Datagrams);
+        Assert.Empty(guest.Host.Streams);
+        Assert.All(guest.Drain(), f => Assert.Equal((ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN), (f.Payload[0], f.Payload[1])));
+    }
+
+    [Fact]
     public void LinkLocalGuest_ReachesTheGatewayOnly()
     {
         using TestGuest guest = Known();

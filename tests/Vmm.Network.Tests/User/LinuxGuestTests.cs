@@ -50,31 +50,10 @@ public sealed class LinuxGuestTests : IDisposable
     [InlineData(false)]
     public void Transfers_BothWays_ByteExact(bool offloads)
     {
-        byte[] data = new byte[TransferBytes];
-        new Random(5).NextBytes(data);
-        using TcpListener source = Listen(), sink = Listen();
-        Background(() =>
-        {
-            using Socket client = source.AcceptSocket();
-            client.Send(data);
-            client.Shutdown(SocketShutdown.Send);
-            client.Receive(new byte[1]);
-        });
-        string hash = "";
-        Thread reader = Background(() =>
-        {
-            using NetworkStream client = new(sink.AcceptSocket(), ownsSocket: true);
-            hash = Convert.ToHexStringLower(SHA256.HashData(client));
-        });
         using UserNetwork network = New(new UserNetOptions { HasOffloads = offloads });
         using LinuxGuest guest = new(network, offloads);
         guest.Configure();
-        string down = guest.Exec($"busybox nc 10.0.2.2 {Port(source)} </dev/null | sha256sum");
-        Assert.StartsWith(Convert.ToHexStringLower(SHA256.HashData(data)), down, StringComparison.Ordinal);
-        string up = guest.Exec($"head -c {TransferBytes} /dev/urandom >{_folder}/up && busybox nc -w 20 10.0.2.2 {Port(sink)} <{_folder}/up >/dev/null; sha256sum <{_folder}/up");
-        Assert.True(reader.Join(20_000));
-        Assert.StartsWith(hash, up, StringComparison.Ordinal);
-        Assert.NotEmpty(hash);
+        Exchange(guest, IPAddress.Loopback, "10.0.2.2");
     }
 
     [LinuxGuestTheory]
@@ -94,22 +73,6 @@ public sealed class LinuxGuestTests : IDisposable
             IPEndPoint? from = null;
             while (true) echo.Send(echo.Receive(ref from), from);
         });
-        byte[] data = new byte[TransferBytes];
-        new Random(7).NextBytes(data);
-        using TcpListener source = Listen(IPAddress.IPv6Loopback), sink = Listen(IPAddress.IPv6Loopback);
-        Background(() =>
-        {
-            using Socket client = source.AcceptSocket();
-            client.Send(data);
-            client.Shutdown(SocketShutdown.Send);
-            client.Receive(new byte[1]);
-        });
-        string hash = "";
-        Thread reader = Background(() =>
-        {
-            using NetworkStream client = new(sink.AcceptSocket(), ownsSocket: true);
-            hash = Convert.ToHexStringLower(SHA256.HashData(client));
-        });
         using UserNetwork network = New(new UserNetOptions { HasIPv6 = true, HasOffloads = offloads, ResolverFile = resolvers });
         using LinuxGuest guest = new(network, offloads, ipv6: true);
         guest.Exec("for i in $(seq 100); do ip -6 addr show dev eth0 scope global | grep -q fd00:: && exit 0; sleep 0.1; done; ip -6 addr; exit 1");
@@ -120,11 +83,7 @@ public sealed class LinuxGuestTests : IDisposable
         int port = ((IPEndPoint)echo.Client.LocalEndPoint!).Port;
         foreach (int bytes in (int[])[10, 4000])
             Assert.Contains($"got {bytes}", guest.Exec($"exec 3<>/dev/udp/fd00::2/{port}; head -c {bytes} /dev/zero >&3; echo got $(timeout 5 dd bs=65536 count=1 <&3 2>/dev/null | wc -c)"), StringComparison.Ordinal);
-        string down = guest.Exec($"busybox nc fd00::2 {Port(source)} </dev/null | sha256sum");
-        Assert.StartsWith(Convert.ToHexStringLower(SHA256.HashData(data)), down, StringComparison.Ordinal);
-        string up = guest.Exec($"head -c {TransferBytes} /dev/urandom >{_folder}/up && busybox nc -w 20 fd00::2 {Port(sink)} <{_folder}/up >/dev/null; sha256sum <{_folder}/up");
-        Assert.True(reader.Join(20_000));
-        Assert.StartsWith(hash, up, StringComparison.Ordinal);
+        Exchange(guest, IPAddress.IPv6Loopback, "fd00::2");
         Assert.Contains("Connection refused", guest.TryExec("exec 3<>/dev/tcp/fd00::3/80").Output, StringComparison.Ordinal);
         Assert.Contains("No route to host", guest.TryExec("exec 3<>/dev/tcp/fd00::77/80").Output, StringComparison.Ordinal);
     }
@@ -210,6 +169,33 @@ public sealed class LinuxGuestTests : IDisposable
             return client.Receive(ref from);
         });
         Assert.Equal("hello"u8.ToArray(), datagram);
+    }
+
+    /// <summary>The guest fetches much from a port of the host, and gives as much to another one.</summary>
+    private void Exchange(LinuxGuest guest, IPAddress host, string gateway)
+    {
+        byte[] data = new byte[TransferBytes];
+        new Random(5).NextBytes(data);
+        using TcpListener source = Listen(host), sink = Listen(host);
+        Background(() =>
+        {
+            using Socket client = source.AcceptSocket();
+            client.Send(data);
+            client.Shutdown(SocketShutdown.Send);
+            client.Receive(new byte[1]);
+        });
+        string hash = "";
+        Thread reader = Background(() =>
+        {
+            using NetworkStream client = new(sink.AcceptSocket(), ownsSocket: true);
+            hash = Convert.ToHexStringLower(SHA256.HashData(client));
+        });
+        string down = guest.Exec($"busybox nc {gateway} {Port(source)} </dev/null | sha256sum");
+        Assert.StartsWith(Convert.ToHexStringLower(SHA256.HashData(data)), down, StringComparison.Ordinal);
+        string up = guest.Exec($"head -c {TransferBytes} /dev/urandom >{_folder}/up && busybox nc -w 20 {gateway} {Port(sink)} <{_folder}/up >/dev/null; sha256sum <{_folder}/up");
+        Assert.True(reader.Join(20_000));
+        Assert.StartsWith(hash, up, StringComparison.Ordinal);
+        Assert.NotEmpty(hash);
     }
 
     private UserNetwork New(UserNetOptions options) => new(options, _loop, _clock);

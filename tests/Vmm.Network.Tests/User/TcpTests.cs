@@ -397,6 +397,54 @@ public class TcpTests
     }
 
     [Fact]
+    public void TooManyFromOutside_TurnedAway_TheGuestsOwnStillOpen()
+    {
+        Assert.True(PortForward.TryParse("tcp::2222-:22", out PortForward? forward, out _));
+        using TestGuest guest = new TestGuest(new UserNetOptions { Forwards = [forward!], ResolverFile = "/dev/null" }).Known();
+        FakeListener port = guest.Host.Listeners[TestGuest.At("0.0.0.0", 2222)];
+        FakeStream[] all = [.. Enumerable.Range(0, 3000).Select(i => port.Connect(TestGuest.At("192.0.2.7", (ushort)(1000 + i))))];
+        Assert.Equal(1024, guest.Net.Statistics.TcpNow);
+        Assert.All(all[1024..], s => Assert.True(s.WasReset));
+        guest.SendTcp(TestGuest.Elsewhere, new(1000, Port, First, 0, TcpFlags.SYN, 65535, 0, 1460, 7));
+        Assert.Single(guest.Host.Streams);
+        // The guest never answers: their places are free again.
+        _ = guest.Drain();
+        for (int i = 0; i < 100; i++)
+        {
+            guest.Clock.Advance(1_000_000_000);
+            _ = guest.Drain();
+        }
+
+        Assert.Equal(1, guest.Net.Statistics.TcpNow);
+        Assert.False(port.Connect(TestGuest.At("192.0.2.7", 900)).WasReset);
+    }
+
+    [Fact]
+    public void MachineReset_AThousandTimes_NothingIsLeft()
+    {
+        Assert.True(PortForward.TryParse("tcp::2222-:22", out PortForward? forward, out _));
+        using TestGuest guest = new(new UserNetOptions { Forwards = [forward!], HasIPv6 = true, ResolverFile = "/dev/null" });
+        FakeListener port = guest.Host.Listeners[TestGuest.At("0.0.0.0", 2222)];
+        for (int life = 0; life < 1000; life++)
+        {
+            guest.Known();
+            (FakeStream stream, _) = Open(guest);
+            FakeStream incoming = port.Connect(TestGuest.At("192.0.2.7", 1234));
+            stream.Feed(new byte[100_000]);
+            stream.SetRoom(0);
+            guest.SendUdp(TestGuest.Elsewhere, 4000, 5000, [1]);
+            guest.SendEcho(TestGuest.Elsewhere, 7, 1);
+            guest.Net.Attach(guest);
+            Assert.True(stream.WasReset && incoming.WasReset);
+            Assert.DoesNotContain(guest.Host.Datagrams, s => !s.IsClosed);
+            Assert.Equal((0, 0, 0), (guest.Net.Statistics.TcpNow, guest.Net.Statistics.UdpNow, guest.Net.Statistics.EchoNow));
+            Assert.Empty(guest.Drain());
+            guest.Host.Streams.Clear();
+            guest.Host.Datagrams.Clear();
+        }
+    }
+
+    [Fact]
     public void MachineReset_NewReceiver_ConnectionsEnd()
     {
         using TestGuest guest = new TestGuest().Known();

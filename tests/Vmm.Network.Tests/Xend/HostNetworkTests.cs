@@ -43,116 +43,41 @@ public sealed class HostNetworkTests : IDisposable
 
     [PrivateNetworkTheory]
     [MemberData(nameof(Plans))]
-    public void Start_AnyStepFails_HostAsBefore(string name) => OnHost(before =>
+    public void Start_AnyStepFails_HostAsBefore(string name) => OnHost(before => AtEachStep(3, step =>
     {
-        int step = 1;
-        for (; step < MostSteps; step++)
-        {
-            // The first time only: what takes the steps back works.
-            _test.FailAt(step);
-            try
-            {
-                _test.Networks.Start(AllPlans[name]);
-                break;
-            }
-            catch (LinuxException e)
-            {
-                Assert.Contains("no more", e.Message, StringComparison.Ordinal);
-            }
-
-            Assert.Empty(_test.Store.List());
-            Assert.Equal(before, TestHost.Picture());
-        }
-
-        Assert.InRange(step, 3, MostSteps - 1);
-    });
-
-    [PrivateNetworkTheory]
-    [MemberData(nameof(Plans))]
-    public void Start_CrashedAtAnyStep_StopPutsTheHostBack(string name) => OnHost(before =>
-    {
-        int step = 1;
-        for (; step < MostSteps; step++)
-        {
-            _test.FailAt(step);
-            try
-            {
-                _test.Networks.StartWithoutRollback(AllPlans[name]);
-                break;
-            }
-            catch (LinuxException)
-            {
-                // As it is after kill -9: nothing was taken back.
-            }
-
-            _test.FailAt();
-            if (_test.Store.List().Count != 0) Assert.False(Assert.Single(_test.Networks.Status()).IsWhole);
-            _test.Networks.Stop(AllPlans[name].Kind, null);
-            Assert.Equal(before, TestHost.Picture());
-        }
-
-        Assert.InRange(step, 3, MostSteps - 1);
-    });
-
-    [PrivateNetworkTheory]
-    [MemberData(nameof(Plans))]
-    public void Stop_BrokenOffAtAnyStep_NextStopGoesOn(string name) => OnHost(before =>
-    {
-        int step = 1;
-        for (; step < MostSteps; step++)
-        {
-            _test.FailAt();
-            _test.Networks.Start(AllPlans[name]);
-            _test.BreakAt(step);
-            try
-            {
-                _test.Networks.Stop(AllPlans[name].Kind, null);
-                break;
-            }
-            catch (InvalidOperationException)
-            {
-                Assert.Single(_test.Store.List());
-            }
-
-            _test.FailAt();
-            Assert.True(_test.Networks.Stop(AllPlans[name].Kind, null));
-            Assert.Equal(before, TestHost.Picture());
-        }
-
-        Assert.InRange(step, 2, MostSteps - 1);
+        // The first time only: what takes the steps back works.
+        _test.FailAt(step);
+        if (Passes<LinuxException>(() => _test.Networks.Start(AllPlans[name]), "no more")) return false;
+        Assert.Empty(_test.Store.List());
         Assert.Equal(before, TestHost.Picture());
-    });
+        return true;
+    }));
+
+    [PrivateNetworkTheory]
+    [MemberData(nameof(Plans))]
+    public void Start_CrashedAtAnyStep_StopPutsTheHostBack(string name) => OnHost(before => AtEachStep(3, step =>
+    {
+        // As it is after kill -9: nothing is taken back.
+        _test.FailAt(step);
+        if (Passes<LinuxException>(() => _test.Networks.StartWithoutRollback(AllPlans[name]), "no more")) return false;
+        _test.FailAt();
+        if (_test.Store.List().Count != 0) Assert.False(Assert.Single(_test.Networks.Status()).IsWhole);
+        _test.Networks.Stop(AllPlans[name].Kind, null);
+        Assert.Equal(before, TestHost.Picture());
+        return true;
+    }));
+
+    [PrivateNetworkTheory]
+    [MemberData(nameof(Plans))]
+    public void Stop_BrokenOffAtAnyStep_NextStopGoesOn(string name)
+        => OnHost(before => StopInTwo<InvalidOperationException>(name, before, step => _test.BreakAt(step), ""));
 
     [PrivateNetworkTheory]
     [InlineData("bridge")]
     [InlineData("veth")]
     [InlineData("nat")]
-    public void Stop_AnyStepRefused_OthersAreDone_NextStopDoesTheRest(string name) => OnHost(before =>
-    {
-        int step = 1;
-        for (; step < MostSteps; step++)
-        {
-            _test.FailAt();
-            _test.Networks.Start(AllPlans[name]);
-            _test.FailAt(step);
-            try
-            {
-                _test.Networks.Stop(AllPlans[name].Kind, null);
-                break;
-            }
-            catch (LinuxException e)
-            {
-                Assert.Contains("no more", e.Message, StringComparison.Ordinal);
-                Assert.Single(_test.Store.List());
-            }
-
-            _test.FailAt();
-            Assert.True(_test.Networks.Stop(AllPlans[name].Kind, null));
-            Assert.Equal(before, TestHost.Picture());
-        }
-
-        Assert.InRange(step, 2, MostSteps - 1);
-    });
+    public void Stop_AnyStepRefused_OthersAreDone_NextStopDoesTheRest(string name)
+        => OnHost(before => StopInTwo<LinuxException>(name, before, step => _test.FailAt(step), "no more"));
 
     [PrivateNetworkTheory]
     [InlineData("veth")]
@@ -176,6 +101,41 @@ public sealed class HostNetworkTests : IDisposable
 
         Assert.Fail("taking back has no end");
     });
+
+    private void StopInTwo<TException>(string name, string before, Action<int> spoil, string said) where TException : Exception => AtEachStep(2, step =>
+    {
+        _test.FailAt();
+        _test.Networks.Start(AllPlans[name]);
+        spoil(step);
+        bool isPassed = Passes<TException>(() => _test.Networks.Stop(AllPlans[name].Kind, null), said);
+        if (!isPassed) Assert.Single(_test.Store.List());
+        _test.FailAt();
+        Assert.Equal(!isPassed, _test.Networks.Stop(AllPlans[name].Kind, null));
+        Assert.Equal(before, TestHost.Picture());
+        return !isPassed;
+    });
+
+    /// <summary>Does something for the first step, the second one, and so on, until it says that there are no more.</summary>
+    private static void AtEachStep(int least, Func<int, bool> attempt)
+    {
+        int step = 1;
+        while (step < MostSteps && attempt(step)) step++;
+        Assert.InRange(step, least, MostSteps - 1);
+    }
+
+    private static bool Passes<TException>(Action act, string said) where TException : Exception
+    {
+        try
+        {
+            act();
+            return true;
+        }
+        catch (TException e)
+        {
+            Assert.Contains(said, e.Message, StringComparison.Ordinal);
+            return false;
+        }
+    }
 
     private static void OnHost(Action<string> test) => PrivateNetwork.Run(() =>
     {

@@ -45,6 +45,9 @@ internal abstract class DatagramFlow(GuestLink link, IHostDatagrams socket) : IF
         return 0;
     }
 
+    /// <summary>Has the host tell of answers. False when it has no room for that.</summary>
+    public bool Watch() => socket.Watch(this);
+
     public void Close()
     {
         _isClosed = true;

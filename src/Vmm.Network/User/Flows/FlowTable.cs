@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace Vmm.Network.User.Flows;
 
 /// <summary>Flows by what the guest calls them. A full table gives up the one longest unused.</summary>
-internal sealed class FlowTable<TKey, TFlow>(int most) where TKey : struct, IEquatable<TKey> where TFlow : DatagramFlow
+internal sealed class FlowTable<TKey, TFlow>(GuestLink link, int most) where TKey : struct, IEquatable<TKey> where TFlow : DatagramFlow
 {
     private readonly Dictionary<TKey, TFlow> _flows = [];
 
@@ -21,7 +21,20 @@ internal sealed class FlowTable<TKey, TFlow>(int most) where TKey : struct, IEqu
         if (oldest is { } found) Close(found.Key, found.Flow);
     }
 
-    public void Add(in TKey key, TFlow flow) => _flows.Add(key, flow);
+    /// <summary>Takes in a flow, for which room was made.</summary>
+    /// <returns>False when the host has no room to watch its socket; it is closed then.</returns>
+    public bool TryAdd(in TKey key, TFlow flow)
+    {
+        if (!flow.Watch())
+        {
+            flow.Close();
+            return false;
+        }
+
+        _flows.Add(key, flow);
+        link.Schedule(flow.DeadlineNs);
+        return true;
+    }
 
     public void Close(in TKey key, TFlow flow)
     {

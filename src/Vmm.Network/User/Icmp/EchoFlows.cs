@@ -14,7 +14,7 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
 {
     private const int MostFlows = 64;
 
-    private readonly FlowTable<(IpAddress, ushort), EchoFlow> _flows = new(MostFlows);
+    private readonly FlowTable<(IpAddress, ushort), EchoFlow> _flows = new(link, MostFlows);
     private ushort _nextId = (ushort)link.Random.Next();
 
     public GuestLink Link => link;
@@ -80,14 +80,6 @@ internal sealed class EchoFlows(GuestLink link, IHostSockets sockets, Routes rou
 
         if (status != SocketStatus.Ok) return null;
         flow = new(this, guest, id, socket!, isRaw, _nextId++);
-        if (!socket!.Watch(flow))
-        {
-            flow.Close();
-            return null;
-        }
-
-        _flows.Add((guest, id), flow);
-        link.Schedule(flow.DeadlineNs);
-        return flow;
+        return _flows.TryAdd((guest, id), flow) ? flow : null;
     }
 }

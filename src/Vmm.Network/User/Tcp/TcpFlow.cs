@@ -50,6 +50,9 @@ internal sealed partial class TcpFlow : IFrameSource, IHostSocketUser
 
     public TcpState State => _state;
 
+    /// <summary>Somebody outside began it.</summary>
+    public bool IsFromHost { get; private set; }
+
     /// <summary>Bytes that it holds.</summary>
     public int BufferedBytes => _in.Length + _out.Length;
 
@@ -68,6 +71,7 @@ internal sealed partial class TcpFlow : IFrameSource, IHostSocketUser
     public void BeginFromHost()
     {
         _state = TcpState.SynSent;
+        IsFromHost = true;
         _segmentSize = OwnSegmentSize;
         SetFirstSequence();
         (_mayRead, _mayWrite) = (true, true);

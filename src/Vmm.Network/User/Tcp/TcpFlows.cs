@@ -15,6 +15,7 @@ internal sealed class TcpFlows(GuestLink link, IHostSockets sockets, Routes rout
 
     private readonly Dictionary<TcpKey, TcpFlow> _flows = [];
     private ushort _nextPort = FirstDynamicPort;
+    private int _acceptedCount;
 
     public GuestLink Link => link;
 
@@ -58,7 +59,7 @@ internal sealed class TcpFlows(GuestLink link, IHostSockets sockets, Routes rout
     /// <summary>Somebody connected to a forwarded port.</summary>
     public void Accept(IHostStream stream, in InetEndPoint peer, IpAddress guest, ushort port)
     {
-        if (!MakeRoom())
+        if (_acceptedCount == TcpTuning.MostAccepted || !MakeRoom())
         {
             stream.Abort();
             return;
@@ -75,6 +76,7 @@ internal sealed class TcpFlows(GuestLink link, IHostSockets sockets, Routes rout
         TcpFlow flow = new(this, key, stream);
         if (_flows.TryAdd(key, flow) && stream.Watch(flow))
         {
+            _acceptedCount++;
             flow.BeginFromHost();
             return;
         }
@@ -113,7 +115,9 @@ internal sealed class TcpFlows(GuestLink link, IHostSockets sockets, Routes rout
 
     public void Remove(TcpFlow flow)
     {
-        if (_flows.TryGetValue(flow.Key, out TcpFlow? current) && current == flow) _flows.Remove(flow.Key);
+        if (!_flows.TryGetValue(flow.Key, out TcpFlow? current) || current != flow) return;
+        _flows.Remove(flow.Key);
+        if (flow.IsFromHost) _acceptedCount--;
     }
 
     public void Schedule(long deadlineNs) => link.Schedule(Math.Max(deadlineNs, link.Clock.NowNs + TcpTuning.TickNs));

@@ -6,8 +6,8 @@ internal static class TcpTuning
     /// <summary>Connections at once.</summary>
     public const int MostFlows = 2048;
 
-    /// <summary>Connections from the host that may wait for the guest's answer at once.</summary>
-    public const int MostAccepts = 16;
+    /// <summary>Connections from outside at once: whoever can reach a forwarded port cannot take all from the guest.</summary>
+    public const int MostAccepted = MostFlows / 2;
 
     /// <summary>Memory of all connections together.</summary>
     public const int PoolChunks = 64 * 1024 * 1024 / ChunkPool.ChunkBytes;

@@ -12,7 +12,7 @@ internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes rout
     private const int MostFlows = 512;
     private const int MostUnanswered = 2;
 
-    private readonly FlowTable<UdpKey, UdpFlow> _flows = new(MostFlows);
+    private readonly FlowTable<UdpKey, UdpFlow> _flows = new(link, MostFlows);
 
     public GuestLink Link => link;
 
@@ -110,15 +110,8 @@ internal sealed class UdpFlows(GuestLink link, IHostSockets sockets, Routes rout
         status = sockets.OpenDatagrams(SocketKind.Datagram, remote.IsIPv6, out IHostDatagrams? socket);
         if (socket is null) return null;
         flow = new(this, key, socket);
-        if (!socket.Watch(flow))
-        {
-            flow.Close();
-            status = SocketStatus.NoResources;
-            return null;
-        }
-
-        _flows.Add(key, flow);
-        link.Schedule(flow.DeadlineNs);
-        return flow;
+        if (_flows.TryAdd(key, flow)) return flow;
+        status = SocketStatus.NoResources;
+        return null;
     }
 }

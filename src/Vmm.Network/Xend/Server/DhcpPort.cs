@@ -55,6 +55,7 @@ internal sealed class DhcpPort : IDhcpLink, IDisposable
     {
         _registration.Dispose();
         _socket.Dispose();
+        _file.Dispose();
     }
 
     private void OnReady(EpollEvents events)

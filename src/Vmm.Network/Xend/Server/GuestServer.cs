@@ -25,7 +25,7 @@ public sealed class GuestServer : IDisposable
         _clock = new HostClock(_loop, note);
         try
         {
-            _parts.Add(new DhcpPort(_loop, _clock, options, bridge, new Reservations(networks, _clock, bridge), new LeaseFile(leases, note)));
+            _parts.Add(new DhcpPort(_loop, _clock, options, bridge, new Reservations(networks, _clock, bridge), new LeaseFile(leases, _clock, note)));
             Resolvers resolvers = new(options.ResolverFile, _clock);
             _parts.Add(new NameDatagrams(_loop, _clock, resolvers, InetEndPoint.V4(plan.HostAddress.Value, Routes.DomainPort), bridge));
             _parts.Add(new NameStreams(_loop, _clock, resolvers, InetEndPoint.V4(plan.HostAddress.Value, Routes.DomainPort), bridge));

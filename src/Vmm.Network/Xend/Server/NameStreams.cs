@@ -53,7 +53,9 @@ internal sealed class NameStreams : IDisposable
     private void Connect(InetSocket client)
     {
         InetSocket? server = null;
-        bool isConnecting = _pairs.Count < MostStreams && _resolvers.TryGet(out InetEndPoint at) && InetSocket.TryOpen(SocketKind.Stream, at.IsIPv6, out server) == SocketStatus.Ok
+        // The oldest gives way, or one guest could keep all from the others.
+        if (_pairs.Count == MostStreams) _pairs.First!.Value.Pair.Dispose();
+        bool isConnecting = _resolvers.TryGet(out InetEndPoint at) && InetSocket.TryOpen(SocketKind.Stream, at.IsIPv6, out server) == SocketStatus.Ok
             && server!.Connect(at) is SocketStatus.Ok or SocketStatus.Pending;
         if (!isConnecting)
         {

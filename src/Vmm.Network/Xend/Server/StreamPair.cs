@@ -18,8 +18,8 @@ internal sealed class StreamPair : IDisposable
         EpollRegistration? first = null;
         try
         {
-            first = loop.Add(a.Fd, EpollEvents.None, OnReady);
-            _ofB = loop.Add(b.Fd, EpollEvents.None, OnReady);
+            first = loop.Add(a.Fd, EpollEvents.OneShot, OnReady);
+            _ofB = loop.Add(b.Fd, EpollEvents.OneShot, OnReady);
             _ofA = first;
             Watch();
         }
@@ -53,8 +53,14 @@ internal sealed class StreamPair : IDisposable
 
     private void Watch()
     {
-        _ofA.Watch(EventsOf(_there, _back));
-        _ofB.Watch(EventsOf(_back, _there));
+        Watch(_ofA, EventsOf(_there, _back));
+        Watch(_ofB, EventsOf(_back, _there));
+    }
+
+    // Of a connection that nothing is wanted from, the kernel would tell again and again that it has ended.
+    private static void Watch(EpollRegistration of, EpollEvents events)
+    {
+        if (events != EpollEvents.None) of.Watch(events | EpollEvents.OneShot);
     }
 
     private static EpollEvents EventsOf(Way from, Way to) => (from.WantsMore ? EpollEvents.Readable : EpollEvents.None) | (to.HasSome ? EpollEvents.Writable : EpollEvents.None);
