@@ -104,6 +104,8 @@ internal static class DeviceModelCommand
     private static int Obey(int channel)
     {
         ProcessPrivacy.Enter();
+        // It was started by a link to what the machine's process runs.
+        ProcessTitle.Set("vmm"u8);
         DeviceModelServer? server = null;
         using EpollLoop loop = new("event loop", line => server?.Note(line));
         using (server = new DeviceModelServer(UnixChannel.OfDescriptor(channel), loop))

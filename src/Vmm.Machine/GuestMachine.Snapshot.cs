@@ -134,6 +134,6 @@ public sealed partial class GuestMachine
     private void Announce()
     {
         _isRestored = false;
-        foreach (NetAttachment net in _attachments.All.Select(d => d.Attachment).OfType<NetAttachment>()) net.Announce();
+        foreach (INetAttachment net in _attachments.All.Select(d => d.Attachment).OfType<INetAttachment>()) net.Announce();
     }
 }

@@ -115,10 +115,12 @@ public sealed partial class GuestMachine : IDisposable
     {
         get
         {
+            // It may be another process that is looked at.
+            TimeSpan? deviceModel = _deviceModel.Info?.CpuTime;
             lock (_life)
             {
                 long ns = _earlierNs + (_board?.Clock.NowNs ?? 0);
-                return new MachineStatistics(TimeSpan.FromTicks(ns / 100), Environment.CpuUsage.TotalTime, _platform.Name, _instructions, _boots);
+                return new MachineStatistics(TimeSpan.FromTicks(ns / 100), Environment.CpuUsage.TotalTime, _platform.Name, _instructions, _boots, deviceModel);
             }
         }
     }

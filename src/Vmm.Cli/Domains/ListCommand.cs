@@ -139,6 +139,15 @@ internal static class ListCommand
             json.WriteNumber("cpuSeconds", info.CpuSeconds);
             json.WriteNumber("uptimeSeconds", info.UptimeSeconds);
             json.WriteNumber("boots", info.Boots);
+            if (info.DeviceModel is { } model)
+            {
+                json.WriteStartObject("deviceModel");
+                json.WriteNumber("processId", model.ProcessId);
+                json.WriteNumber("starts", model.Starts);
+                json.WriteNumber("cpuSeconds", model.CpuSeconds);
+                json.WriteEndObject();
+            }
+
             if (info.BalloonBytes is { } balloon) json.WriteNumber("balloonBytes", balloon);
             json.WritePropertyName("config");
             ConfigOf(domain).WriteTo(json);

@@ -2,6 +2,7 @@ using Vmm.Control.Rpc;
 using Vmm.Core.Hypervisor;
 using Vmm.Firmware.Boot;
 using Vmm.Host;
+using Vmm.Host.Processes;
 using Vmm.Machine;
 using Vmm.Machine.Config;
 
@@ -139,7 +140,8 @@ public sealed partial class DomainHost : IDisposable
             MachineStatistics statistics = _machine.Statistics;
             return new(record.Id, record.Name, record.Uuid, record.State, record.State == DomainState.Ended ? "none" : statistics.Cpu, _config.Machine.Vcpus,
                 _config.Machine.MemoryBytes, _machine.BalloonStatistics?.ActualBytes, statistics.CpuTime.TotalSeconds, _machine.LifeTime.TotalSeconds,
-                statistics.Boots, record.ProcessId, record.Created, lastEnd);
+                statistics.Boots, record.ProcessId, record.Created, lastEnd,
+                _machine.DeviceModel is { } model ? new(model.ProcessId, model.Starts, model.CpuTime.TotalSeconds) : null);
         }
     }
 
@@ -197,6 +199,7 @@ public sealed partial class DomainHost : IDisposable
             GoesOn = GoesOn,
             Trouble = OnTrouble,
             TapsConsoles = true,
+            Executable = _options.Executable,
             Domain = new DomainIdentity(Folder.Id, _record.Name, _record.Uuid) { NetworkFolder = _registry.NetworkFolder },
         });
         for (int i = 0; i < Math.Min(_config.VcpuAffinity.Length, _config.Machine.Vcpus); i++)
@@ -204,6 +207,8 @@ public sealed partial class DomainHost : IDisposable
             if (!_config.VcpuAffinity[i].IsEmpty) Pin(machine, i, _config.VcpuAffinity[i]);
         }
 
+        machine.DeviceModelChanged += () => OnDeviceModel(machine);
+        OnDeviceModel(machine);
         machine.DeviceAdded += id => Events.Raise(DomainEventKind.DeviceAdded, $"device '{id}' is there", id);
         machine.DeviceRemoved += id => Events.Raise(DomainEventKind.DeviceRemoved, $"device '{id}' is gone", id);
         return machine;
@@ -224,6 +229,29 @@ public sealed partial class DomainHost : IDisposable
 
     private void OnTrouble(DeviceTrouble trouble)
         => Events.Raise(trouble.IsStorage ? DomainEventKind.DiskError : DomainEventKind.DeviceFailed, trouble.Message, trouble.Device);
+
+    /// <summary>Writes down which process serves the devices, for whoever looks after this one was killed.</summary>
+    private void OnDeviceModel(GuestMachine machine)
+    {
+        DeviceModelInfo? model = machine.DeviceModel;
+        OtherProcess? process = model is null ? null : OtherProcess.Find(model.ProcessId);
+        bool isNew;
+        try
+        {
+            lock (_gate)
+            {
+                isNew = process is not null && _record.DeviceModel is { } before && before != process;
+                if (_record.DeviceModel != process) Write(record => record with { DeviceModel = process });
+            }
+        }
+        catch (DomainException e)
+        {
+            _log.Write(e.Message);
+            return;
+        }
+
+        if (isNew) Events.Raise(DomainEventKind.DeviceModelStarted, $"the device model had died and was started again, as process {process!.Id}");
+    }
 
     private void Write(Func<DomainRecord, DomainRecord> change)
     {

@@ -9,6 +9,9 @@ public sealed record DomainHostOptions
     /// <summary>A guest must have lived so long to be started anew after an end of its own; null for <see cref="DomainHost.LeastLife"/>.</summary>
     public TimeSpan? LeastLife { get; init; }
 
+    /// <summary>The path of vmm, which serves the devices in a process of its own; null for what runs now.</summary>
+    public string? Executable { get; init; }
+
     /// <summary>Where core files of guests that crash are written; null for <see cref="CoreFolder.Default"/>.</summary>
     public string? CoreFolder { get; init; }
 

@@ -1,3 +1,5 @@
+using Vmm.Host.Processes;
+
 namespace Vmm.Control.Domains;
 
 /// <summary>What is written down of a domain, for whoever looks while its process cannot be asked.</summary>
@@ -15,6 +17,9 @@ public sealed record DomainRecord
 
     /// <summary>The domain's process; 0 before it runs.</summary>
     public int ProcessId { get; init; }
+
+    /// <summary>The process that serves its devices; null where there is none.</summary>
+    public OtherProcess? DeviceModel { get; init; }
 
     public DomainState State { get; init; }
 

@@ -13,7 +13,7 @@ public sealed class DomainRegistry
     /// <summary>The largest id that fits the name of an interface, "vif32751.99-emu".</summary>
     public const int LargestId = 32751;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10), DeviceModelPatience = TimeSpan.FromSeconds(3);
 
     private readonly string _root;
 
@@ -156,7 +156,10 @@ public sealed class DomainRegistry
 
     private void Bury(DomainFolder folder, string reasonWithoutOne)
     {
-        if (folder.TryRead() is { } record) History.Add(record with { State = DomainState.Ended, Reason = record.Reason ?? reasonWithoutOne, Gone = DateTimeOffset.UtcNow });
+        DomainRecord? record = folder.TryRead();
+        // It ends by itself when its domain does, after it has flushed what it has.
+        record?.DeviceModel?.WaitOrKill(DeviceModelPatience);
+        if (record is not null) History.Add(record with { State = DomainState.Ended, Reason = record.Reason ?? reasonWithoutOne, DeviceModel = null, Gone = DateTimeOffset.UtcNow });
         folder.Remove();
     }
 

@@ -30,6 +30,9 @@ public enum DomainEventKind
     /// <summary>A device does not work any more: its driver or its host end broke.</summary>
     DeviceFailed,
 
+    /// <summary>The process that serves the devices had died and was started again; the guest goes on.</summary>
+    DeviceModelStarted,
+
     /// <summary>A disk's image could not be read or written.</summary>
     DiskError,
 }

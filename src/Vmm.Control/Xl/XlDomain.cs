@@ -67,6 +67,7 @@ public sealed partial class XlDomain
                 Vcpus = (int)Math.Clamp(Number("vcpus") ?? 1, int.MinValue, int.MaxValue),
                 Accel = Choice("vmm_accel", ("auto", Accelerator.Auto), ("kvm", Accelerator.Kvm), ("software", Accelerator.Software)),
                 Cpu = Text("vmm_cpu"),
+                DeviceModel = Choice("vmm_device_model", ("process", true), ("inside", false)),
                 MemoryBytes = memory,
                 Boot = Boot(),
                 Serial = Serial(),

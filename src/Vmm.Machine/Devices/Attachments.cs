@@ -19,7 +19,7 @@ internal sealed class Attachments : IDisposable
 
     /// <param name="config">The machine.</param>
     /// <param name="host">The process around it.</param>
-    /// <param name="deviceModel">The way to the process that serves some of them; stays the caller's.</param>
+    /// <param name="deviceModel">The way to the process that serves some of them; ended with them.</param>
     /// <param name="saved">A machine that goes on with them; null for one that begins.</param>
     /// <exception cref="Storage.ImageException">An image cannot be used.</exception>
     /// <exception cref="Host.LinuxException">The host refused a file or another thing that a device needs.</exception>
@@ -111,6 +111,7 @@ internal sealed class Attachments : IDisposable
     {
         for (int i = _all.Count - 1; i >= 0; i--) _all[i].Attachment.Dispose();
         _all.Clear();
+        _deviceModel.Dispose();
     }
 
     public void Dispose()

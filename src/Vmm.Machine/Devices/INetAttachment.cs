@@ -12,6 +12,9 @@ internal interface INetAttachment : IAttachment
     /// <summary>Puts the guest's cable in or takes it out.</summary>
     void SetLink(bool up);
 
+    /// <summary>Has the guest tell its network where it is, if its driver can.</summary>
+    void Announce();
+
     /// <summary>Changes what the guest may receive and send, at once and for every later life.</summary>
     void SetLimits(RateLimits receive, RateLimits send);
 

@@ -155,6 +155,15 @@ internal sealed class NetAttachment : INetAttachment
     }
 
     /// <inheritdoc/>
+    public void Announce()
+    {
+        lock (_gate)
+        {
+            if (!_isDisposed) _device?.Announce();
+        }
+    }
+
+    /// <inheritdoc/>
     public void SetLimits(RateLimits receive, RateLimits send)
     {
         lock (_gate)

@@ -64,6 +64,9 @@ internal sealed class VhostUserAttachment : IAttachment
     /// <inheritdoc/>
     public IVirtioDevice Create(IDeviceRoom room) => _frontEnd.CreateDevice(room.Memory);
 
+    /// <summary>Makes the device for one life of the machine, with the way to its state.</summary>
+    public IVirtioDevice Create(IDeviceRoom room, IRemoteState state) => _frontEnd.CreateDevice(room.Memory, state);
+
     /// <inheritdoc/>
     public void Dispose() => _frontEnd.Dispose();
 }

@@ -43,7 +43,7 @@ internal sealed record ControlMessage
     /// <summary>The number of a queue.</summary>
     public int Queue { get; init; }
 
-    /// <summary>A path, or a line for people.</summary>
+    /// <summary>A path, a line for people, or a state.</summary>
     public string? Text { get; init; }
 
     /// <summary>Why not.</summary>

@@ -27,6 +27,15 @@ internal enum ControlVerb
     /// <summary>To the device model: record a network's frames in a file that comes along; without one, end that.</summary>
     Capture,
 
+    /// <summary>To the device model: have a guest tell its network where it is.</summary>
+    Announce,
+
+    /// <summary>To the device model: give the state of a device that stands still, as JSON.</summary>
+    Save,
+
+    /// <summary>To the device model: have a device begin with a state.</summary>
+    Restore,
+
     /// <summary>To the device model: say what all devices have done.</summary>
     Report,
 

@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using Vmm.DeviceModel;
 using Vmm.Host;
 using Vmm.Host.Net;
+using Vmm.Host.Processes;
 using Vmm.Machine.Config;
 
 namespace Vmm.Machine.Served;
@@ -26,7 +27,12 @@ internal sealed partial class DeviceModelLink
     {
         get
         {
-            lock (_gate) return _process is { } process ? new(process.Process.Id, _starts) : null;
+            Incarnation? process;
+            int starts;
+            lock (_gate) (process, starts) = (_process, _starts);
+            if (process is null) return null;
+            int id = process.Process.Id;
+            return new(id, starts, OtherProcess.Find(id)?.CpuTime ?? TimeSpan.Zero);
         }
     }
 
@@ -48,7 +54,7 @@ internal sealed partial class DeviceModelLink
     private void Start()
     {
         if (_supervisor is not null) return;
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        ThrowIfOver();
         StartProcess();
         _supervisor = new Thread(Supervise) { Name = "device model", IsBackground = true };
         _supervisor.Start();
@@ -72,7 +78,12 @@ internal sealed partial class DeviceModelLink
             if (left <= 0 || !Monitor.Wait(_gate, left)) throw new LinuxException("the device model has ended and cannot be started again");
         }
 
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        ThrowIfOver();
+    }
+
+    private void ThrowIfOver()
+    {
+        if (_isDisposed) throw new DeviceException("the machine has ended");
     }
 
     private void Supervise()
@@ -159,6 +170,8 @@ internal sealed partial class DeviceModelLink
             }, theirs.Fd);
         }
 
+        // Older than what it keeps for a successor, which comes after it.
+        if (device.State is { } state) process.Peer.Ask(RequestToRestore(device.Id, state));
         if (device.Capture is { } capture) BeginCapture(device, capture);
     }
 
@@ -245,7 +258,7 @@ internal sealed partial class DeviceModelLink
         return BlockFile.OpenDescriptor(path, message.IsReadOnly, message.IsDirect);
     }
 
-    private static bool MayOpen(DiskConfig disk, string path, bool isReadOnly)
+    internal static bool MayOpen(DiskConfig disk, string path, bool isReadOnly)
     {
         if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal)) return false;
         if (path == disk.Path) return isReadOnly || !disk.ReadOnly;

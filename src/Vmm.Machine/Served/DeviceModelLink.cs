@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
+using Vmm.Core.State;
 using Vmm.Host;
 using Vmm.Machine.Config;
 using Vmm.Machine.Devices;
@@ -14,10 +16,11 @@ namespace Vmm.Machine.Served;
 internal sealed partial class DeviceModelLink : IDisposable
 {
     // An image may be slow to open or to let go, but the machine does not wait for ever.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60), LookPatience = TimeSpan.FromSeconds(2), ConnectPatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), LookPatience = TimeSpan.FromSeconds(2), ConnectPatience = TimeSpan.FromSeconds(10);
 
     private readonly object _gate = new();
     private readonly Dictionary<string, ServedDevice> _devices = [];
+    private readonly HashSet<string> _prepared = [];
     private readonly MachineConfig _machine;
     private readonly MachineHost _host;
     private bool _isDisposed;
@@ -42,7 +45,11 @@ internal sealed partial class DeviceModelLink : IDisposable
         lock (_gate)
         {
             Start();
-            foreach (DeviceConfig device in served.Where(device => device is DiskConfig)) Begin(new ServedDevice(device, _machine));
+            foreach (DeviceConfig device in served.Where(device => device is DiskConfig))
+            {
+                Begin(new ServedDevice(device, _machine));
+                _prepared.Add(device.Id);
+            }
         }
     }
 
@@ -60,7 +67,9 @@ internal sealed partial class DeviceModelLink : IDisposable
             {
                 Start();
                 WaitForProcess();
-                if (!_devices.TryGetValue(config.Id, out device)) Begin(device = new ServedDevice(config, _machine, tap));
+                if (_prepared.Remove(config.Id)) device = _devices[config.Id];
+                else if (_devices.ContainsKey(config.Id)) throw new DeviceException($"'{config.Id}' is another device's id");
+                else Begin(device = new ServedDevice(config, _machine, tap));
                 adding = device.Adding ?? throw Gone(config.Id);
             }
 
@@ -81,14 +90,18 @@ internal sealed partial class DeviceModelLink : IDisposable
     public void Remove(ServedDevice device)
     {
         Task<ControlAnswer?>? removing;
+        Incarnation? process;
         lock (_gate)
         {
             _devices.Remove(device.Id);
-            removing = device.Adding is null ? null : _process?.Peer.Ask(new() { Verb = ControlVerb.Remove, Device = device.Id });
+            process = _process;
+            removing = device.Adding is null ? null : process?.Peer.Ask(new() { Verb = ControlVerb.Remove, Device = device.Id });
             device.Lose();
         }
 
-        if (removing is not null && !removing.Wait(Patience)) _host.Note($"{device.Id}: the device model does not let it go");
+        if (removing is null || removing.Wait(Patience)) return;
+        _host.Note($"{device.Id}: the device model does not let it go and is ended");
+        process!.Process.Kill();
     }
 
     /// <summary>Looks at a device as it was known last.</summary>
@@ -137,6 +150,43 @@ internal sealed partial class DeviceModelLink : IDisposable
         if (asked is not null) Finish(device.Id, asked, Patience, mayDie: true);
     }
 
+    /// <summary>Has the process do something that does not matter where there is none.</summary>
+    public void Hint(ServedDevice device, ControlVerb verb)
+    {
+        lock (_gate) _ = device.Adding is null ? null : _process?.Peer.Ask(new() { Verb = verb, Device = device.Id });
+    }
+
+    /// <summary>The state of a device that stands still.</summary>
+    /// <exception cref="StateException">It cannot be had.</exception>
+    public byte[] SaveState(ServedDevice device)
+    {
+        try
+        {
+            return Encoding.UTF8.GetBytes(Demand(device, new() { Verb = ControlVerb.Save, Device = device.Id }).Text ?? "");
+        }
+        catch (Exception e) when (e is LinuxException or DeviceException)
+        {
+            throw new StateException(e.Message, e);
+        }
+    }
+
+    /// <summary>Has a device begin with a state, before its driver is there; also in a process that comes later.</summary>
+    /// <exception cref="StateException">It makes no sense.</exception>
+    public void RestoreState(ServedDevice device, byte[] state)
+    {
+        try
+        {
+            lock (_gate) device.State = state;
+            Demand(device, RequestToRestore(device.Id, state));
+        }
+        catch (Exception e) when (e is LinuxException or DeviceException)
+        {
+            throw new StateException(e.Message, e);
+        }
+    }
+
+    private static ControlMessage RequestToRestore(string id, byte[] state) => new() { Verb = ControlVerb.Restore, Device = id, Text = Encoding.UTF8.GetString(state) };
+
     /// <summary>Has frames recorded, or no longer.</summary>
     /// <exception cref="LinuxException">The file cannot be made.</exception>
     public void Record(ServedDevice device, ServedCapture? capture)
@@ -156,7 +206,7 @@ internal sealed partial class DeviceModelLink : IDisposable
     /// <exception cref="LinuxException">The host refused, or the process does not answer.</exception>
     /// <exception cref="Storage.ImageException">An image cannot do it.</exception>
     /// <exception cref="DeviceException">The device is gone.</exception>
-    public void Demand(ServedDevice device, ControlMessage request)
+    public ControlMessage Demand(ServedDevice device, ControlMessage request)
     {
         Task<ControlAnswer?> asked;
         lock (_gate)
@@ -166,7 +216,7 @@ internal sealed partial class DeviceModelLink : IDisposable
             asked = _process!.Peer.Ask(request);
         }
 
-        Finish(device.Id, asked, Patience);
+        return Finish(device.Id, asked, Patience) ?? throw Gone(device.Id);
     }
 
     /// <summary>Ends the process, after the devices.</summary>
@@ -206,10 +256,10 @@ internal sealed partial class DeviceModelLink : IDisposable
 
     private static LinuxException Gone(string id) => new($"{id}: the device model has ended, and is started again");
 
-    private static void Finish(string id, Task<ControlAnswer?> asked, TimeSpan patience, bool mayDie = false)
+    private static ControlMessage? Finish(string id, Task<ControlAnswer?> asked, TimeSpan patience, bool mayDie = false)
     {
         if (!asked.Wait(patience)) throw new LinuxException($"{id}: the device model does not answer");
-        if (asked.Result is { } answer) answer.Good();
-        else if (!mayDie) throw Gone(id);
+        if (asked.Result is { } answer) return answer.Good().Message;
+        return mayDie ? null : throw Gone(id);
     }
 }

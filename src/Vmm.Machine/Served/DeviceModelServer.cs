@@ -88,15 +88,11 @@ public sealed class DeviceModelServer : IDisposable
     }
 
     /// <summary>Does something of a device after what was asked of it before.</summary>
-    private void Queue(ControlMessage message, List<LinuxFile> files, Action work)
+    private void Queue(ControlMessage message, List<LinuxFile> files, Func<ControlMessage?> work)
     {
         void Do(Task? before)
         {
-            _peer.Answer(message, () =>
-            {
-                work();
-                return default;
-            });
+            _peer.Answer(message, () => (work(), null));
             ControlPeer.Close(files);
         }
 
@@ -107,7 +103,7 @@ public sealed class DeviceModelServer : IDisposable
             : Task.Run(() => Do(null));
     }
 
-    private void Add(ControlMessage message, List<LinuxFile> files, List<LinuxFile> queues)
+    private ControlMessage? Add(ControlMessage message, List<LinuxFile> files, List<LinuxFile> queues)
     {
         try
         {
@@ -115,12 +111,14 @@ public sealed class DeviceModelServer : IDisposable
             if (_devices.ContainsKey(id)) throw new DeviceException($"'{id}' is there already");
             if (message.Machine is not { } machine || machine.Devices.FirstOrDefault(d => d.Id == id) is not { } device || files.Count != 1)
                 throw new DeviceException($"what is to be added as '{id}' is not said");
+            if (message.LinkMtu is not null && queues.Count == 0) throw new DeviceException($"the queues of '{id}' are missing");
             HandedTap? tap = message.LinkMtu is { } mtu ? new HandedTap(queues, mtu, message.GuestMtu) : null;
             ServedBackEnd served = new(device is NetConfig net ? new NetAttachment(net, machine.Name, _host, tap) : Attachments.OpenHere(device, machine, _host), _room,
                 (virtio, state) => new VhostUserServer(virtio, _host.Loop, line => Note($"{id}: {line}"), state, (queue, why) => Broke(id, queue, why)));
             _devices[id] = served;
             Set(served, message.Settings);
             served.Server.Take(TakeSocket(files));
+            return null;
         }
         finally
         {
@@ -128,7 +126,7 @@ public sealed class DeviceModelServer : IDisposable
         }
     }
 
-    private void Change(ControlMessage message, List<LinuxFile> files)
+    private ControlMessage? Change(ControlMessage message, List<LinuxFile> files)
     {
         if (!_devices.TryGetValue(message.Device ?? "", out ServedBackEnd? device)) throw new DeviceException($"'{message.Device}' is not served");
         switch (message.Verb)
@@ -150,9 +148,19 @@ public sealed class DeviceModelServer : IDisposable
                 if (files.Count == 1) net.StartCapture(files[0], message.Text ?? "", message.SnapLength);
                 else net.StopCapture();
                 break;
+            case ControlVerb.Announce when device.Attachment is INetAttachment net:
+                net.Announce();
+                break;
+            case ControlVerb.Save:
+                return new() { Verb = ControlVerb.Answer, Text = device.SaveState() };
+            case ControlVerb.Restore:
+                device.RestoreState(message.Text ?? "");
+                break;
             default:
                 throw new DeviceException($"'{message.Device}' cannot do {message.Verb}");
         }
+
+        return null;
     }
 
     private static void Set(ServedBackEnd device, ServedSettings? settings)

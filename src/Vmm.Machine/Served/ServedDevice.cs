@@ -48,6 +48,9 @@ internal sealed class ServedDevice
     /// <summary>Where its frames are recorded.</summary>
     public ServedCapture? Capture { get; set; }
 
+    /// <summary>What it began with, of a machine that was restored; null for nothing.</summary>
+    public byte[]? State { get; set; }
+
     /// <summary>The file of <see cref="Capture"/> has been made: what it has stays.</summary>
     public bool IsCaptureBegun { get; set; }
 

@@ -18,7 +18,7 @@ internal sealed class ServedDisk(DeviceModelLink link, ServedDevice device, Vhos
     public IVirtioDevice Create(IDeviceRoom room)
     {
         link.BeginLife(device);
-        return frontEnd.Create(room);
+        return frontEnd.Create(room, new RemoteState(link, device));
     }
 
     /// <inheritdoc/>

@@ -24,7 +24,7 @@ internal sealed class ServedNet(DeviceModelLink link, ServedDevice device, MacAd
     public IVirtioDevice Create(IDeviceRoom room)
     {
         link.BeginLife(device);
-        return frontEnd.Create(room);
+        return frontEnd.Create(room, new RemoteState(link, device));
     }
 
     /// <inheritdoc/>
@@ -37,6 +37,9 @@ internal sealed class ServedNet(DeviceModelLink link, ServedDevice device, MacAd
 
     /// <inheritdoc/>
     public void SetLink(bool up) => link.Set(device, settings => settings with { IsLinkUp = up });
+
+    /// <inheritdoc/>
+    public void Announce() => link.Hint(device, ControlVerb.Announce);
 
     /// <inheritdoc/>
     public void SetLimits(RateLimits receive, RateLimits send) => link.Set(device, settings => settings with { ReceiveLimits = receive, SendLimits = send });

@@ -1,13 +1,13 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Vmm.Core.State;
 using Vmm.DeviceModel.VhostUser.Server;
 using Vmm.Devices.Virtio.Net;
+using Vmm.Machine.Snapshot;
 
 namespace Vmm.Machine.Served;
 
 /// <summary>What a driver has chosen of a network device: pairs of queues, offloads, addresses, filters.</summary>
-internal sealed partial class ServedNetState(VirtioNet device) : IServedState
+internal sealed class ServedNetState(VirtioNet device) : IServedState
 {
     /// <inheritdoc/>
     public event Action? Changed
@@ -17,21 +17,18 @@ internal sealed partial class ServedNetState(VirtioNet device) : IServedState
     }
 
     /// <inheritdoc/>
-    public byte[] Save() => JsonSerializer.SerializeToUtf8Bytes(device.Save(), StateJson.Default.VirtioNetState);
+    public byte[] Save() => JsonSerializer.SerializeToUtf8Bytes(device.Save(), SnapshotJson.Default.VirtioNetState);
 
     /// <inheritdoc/>
     public void Restore(byte[] state)
     {
         try
         {
-            if (JsonSerializer.Deserialize(state, StateJson.Default.VirtioNetState) is { Unicast: not null, Multicast: not null, Vlans: not null } found) device.Restore(found);
+            if (JsonSerializer.Deserialize(state, SnapshotJson.Default.VirtioNetState) is { Unicast: not null, Multicast: not null, Vlans: not null } found) device.Restore(found);
         }
         catch (Exception e) when (e is JsonException or StateException)
         {
             // The driver's next command says it anew.
         }
     }
-
-    [JsonSerializable(typeof(VirtioNetState))]
-    private sealed partial class StateJson : JsonSerializerContext;
 }

@@ -1,4 +1,5 @@
 using Vmm.Core.State;
+using Vmm.DeviceModel.VhostUser.Client;
 using Vmm.Devices.Virtio;
 using Vmm.Devices.Virtio.Balloon;
 using Vmm.Devices.Virtio.Block;
@@ -8,6 +9,7 @@ using Vmm.Devices.Virtio.P9;
 using Vmm.Devices.Virtio.Pmem;
 using Vmm.Devices.Virtio.Transport;
 using Vmm.Devices.Virtio.Vsock;
+using Vmm.Machine.Served;
 
 namespace Vmm.Machine.Snapshot;
 
@@ -60,6 +62,16 @@ internal static class DeviceStates
                 break;
             case VirtioPmem pmem:
                 to.Add(id, pmem, SnapshotJson.Default.VirtioPmemState);
+                break;
+            // In the device model, in the same form as here: the one can go on where the other stopped.
+            case VhostUserDevice { State: { } state, Kind: VhostUserKind.Block }:
+                to.Add(id, new RemoteDevice<VirtioBlockState>(state, SnapshotJson.Default.VirtioBlockState), SnapshotJson.Default.VirtioBlockState);
+                break;
+            case VhostUserDevice { State: { } state, Kind: VhostUserKind.Net }:
+                to.Add(id, new RemoteDevice<VirtioNetState>(state, SnapshotJson.Default.VirtioNetState), SnapshotJson.Default.VirtioNetState);
+                break;
+            case VhostUserDevice foreign:
+                to.Add(id, new ForeignDevice(foreign.Name), SnapshotJson.Default.VirtioPmemState);
                 break;
         }
     }

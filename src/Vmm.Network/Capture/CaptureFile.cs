@@ -18,8 +18,6 @@ public static class CaptureFile
     /// <exception cref="UnauthorizedAccessException">It may not be opened.</exception>
     public static SafeFileHandle Continue(string path)
     {
-        // Also a pipe, of which nothing can be read here.
-        if (File.Exists(path) && File.GetAttributes(path) is var attributes && (attributes & FileAttributes.Device) != 0) return Create(path);
         SafeFileHandle file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
         try
         {
@@ -28,6 +26,7 @@ public static class CaptureFile
         }
         catch (NotSupportedException)
         {
+            // A pipe, of which nothing can be taken back.
             return file;
         }
         catch

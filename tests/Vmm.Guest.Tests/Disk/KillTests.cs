@@ -1,5 +1,4 @@
 using System.Globalization;
-using Vmm.Guest.Tests.CommandLine;
 using Vmm.Host;
 using Vmm.Storage;
 using Vmm.TestKit;

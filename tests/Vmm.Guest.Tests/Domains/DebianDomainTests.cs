@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Vmm.Guest.Tests.Debian;
 using Vmm.TestKit;
 
@@ -46,6 +47,7 @@ public sealed class DebianDomainTests : IDisposable
         WaitFor(text, "test $(ls /sys/class/net | wc -l) = 2");
         _room.Run("network-detach", "web", "0").Good();
         WaitFor(text, "test $(ls /sys/class/net | wc -l) = 1");
+        KillDeviceModelWhileItWrites(text);
         _room.Run("mem-set", "web", "300").Good();
         DomainRoom.WaitFor(() => _room.Run("list", "web").Good().Lines[1].Split(' ', StringSplitOptions.RemoveEmptyEntries)[2] == "300", "the guest has 300 MiB");
         _room.Run("sysrq", "web", "h").Good();
@@ -57,6 +59,30 @@ public sealed class DebianDomainTests : IDisposable
 
         Assert.Equal("", _room.StateOf("web"));
         Assert.True(console.WaitForExit(TimeSpan.FromSeconds(30)), "the console does not end with its domain");
+    }
+
+    /// <summary>What Debian writes meanwhile is there afterwards.</summary>
+    private void KillDeviceModelWhileItWrites(ConsoleText text)
+    {
+        text.RunCommand("dd if=/dev/urandom of=/dev/shm/a bs=64k count=64 2>/dev/null", CommandPatience);
+        text.SendLine("for i in 1 2 3 4 5 6; do cp /dev/shm/a /root/b$i; sync; echo copied $i; done");
+        for (int i = 1; i <= 3; i++)
+        {
+            text.Expect($"copied {i}", CommandPatience);
+            using Process deviceModel = Process.GetProcessById(DeviceModel("processId"));
+            deviceModel.Kill();
+            DomainRoom.WaitFor(() => DeviceModel("starts") == i + 1, "the device model comes again");
+        }
+
+        text.Expect("copied 6", CommandPatience);
+        string answer = text.RunCommand("echo 3 > /proc/sys/vm/drop_caches; for i in 1 2 3 4 5 6; do cmp /dev/shm/a /root/b$i && echo same$i; done", CommandPatience);
+        for (int i = 1; i <= 6; i++) Assert.Contains($"same{i}", answer, StringComparison.Ordinal);
+    }
+
+    private int DeviceModel(string field)
+    {
+        using JsonDocument list = JsonDocument.Parse(_room.Run("list", "-l", "web").Good().Output);
+        return list.RootElement[0].TryGetProperty("deviceModel", out JsonElement model) ? model.GetProperty(field).GetInt32() : 0;
     }
 
     private static string FirstLetters(string path, int count)

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Vmm.Guest.Tests.CommandLine;
 using Vmm.TestKit;
 
 namespace Vmm.Guest.Tests.Domains;

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Iced.Intel;
-using Vmm.Guest.Tests.CommandLine;
 using Vmm.TestKit;
 using static Iced.Intel.AssemblerRegisters;
 

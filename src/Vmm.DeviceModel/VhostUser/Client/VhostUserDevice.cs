@@ -35,6 +35,12 @@ public sealed class VhostUserDevice : IVirtioRemoteDevice, IDisposable
     /// <inheritdoc/>
     public uint ConfigBytes => _owner.Profile.ConfigBytes;
 
+    /// <summary>What it is.</summary>
+    public VhostUserKind Kind => _owner.Kind;
+
+    /// <summary>What the back end knows of the driver's choices; null where it cannot be asked.</summary>
+    public IRemoteState? State { get; init; }
+
     internal GuestMemory Memory { get; }
 
     /// <inheritdoc/>

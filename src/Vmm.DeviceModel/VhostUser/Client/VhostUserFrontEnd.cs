@@ -78,6 +78,8 @@ public sealed partial class VhostUserFrontEnd : IDisposable
 
     internal VhostUserProfile Profile { get; }
 
+    internal VhostUserKind Kind => _options.Kind;
+
     internal int QueueCount { get; }
 
     internal ushort QueueSize => _options.QueueSize;
@@ -85,9 +87,11 @@ public sealed partial class VhostUserFrontEnd : IDisposable
     internal ulong OfferedFeatures { get; }
 
     /// <summary>Makes the device for one life of the machine, after the one before was disposed.</summary>
-    public VhostUserDevice CreateDevice(GuestMemory memory)
+    /// <param name="memory">The guest's.</param>
+    /// <param name="state">The way to the state of the device; null where there is none.</param>
+    public VhostUserDevice CreateDevice(GuestMemory memory, IRemoteState? state = null)
     {
-        lock (_gate) return _device = new VhostUserDevice(this, memory);
+        lock (_gate) return _device = new VhostUserDevice(this, memory) { State = state };
     }
 
     /// <summary>The back end says, in another way than by the ring's descriptor, that it cannot serve a queue. Any thread; what makes no sense is ignored.</summary>

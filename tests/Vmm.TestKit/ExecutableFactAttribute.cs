@@ -1,10 +1,10 @@
-using Vmm.TestKit;
+using Xunit;
 
-namespace Vmm.Guest.Tests.CommandLine;
+namespace Vmm.TestKit;
 
 /// <summary>A test that needs the published executable; skipped with a reason where it is missing.</summary>
 [AttributeUsage(AttributeTargets.Method)]
-internal sealed class ExecutableFactAttribute : FactAttribute
+public sealed class ExecutableFactAttribute : FactAttribute
 {
     public ExecutableFactAttribute() => Skip = File.Exists(Repository.Vmm) ? null : "out/vmm is missing: run examples/build.sh";
 }
