@@ -145,15 +145,6 @@ internal sealed class NetAttachment : INetAttachment
         }
     }
 
-    /// <summary>Has the guest tell its network where it is, if its driver can.</summary>
-    public void Announce()
-    {
-        lock (_gate)
-        {
-            if (!_isDisposed) _device?.Announce();
-        }
-    }
-
     /// <inheritdoc/>
     public void Announce()
     {

@@ -50,7 +50,7 @@ internal sealed class SnapshotRoom : IDisposable
     {
         End();
         if (!keepsLine) _lives++;
-        return _machine = new GuestMachine(config with { Serial = [new SerialConfig(SerialKind.File, Com1)] }, new MachineHost(_loop, Notes.Enqueue, () => { }), saved);
+        return _machine = new GuestMachine(config with { Serial = [new SerialConfig(SerialKind.File, Com1)] }, new MachineHost(_loop, Notes.Enqueue, () => { }) { Executable = Repository.Vmm }, saved);
     }
 
     public void Run() => _run = Task.Factory.StartNew(Machine.Run, TaskCreationOptions.LongRunning);

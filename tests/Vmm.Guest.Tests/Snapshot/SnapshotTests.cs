@@ -150,7 +150,7 @@ public class SnapshotTests
     }
 
     /// <summary>Counts the interrupts of the 8254 at 1 kHz in EBX and writes a point for every 16.</summary>
-    private static void Tick(Assembler code)
+    internal static void Tick(Assembler code)
     {
         const int Idt = 0x8000, Gdt = 0x9000, Stack = 0x7000;
         const byte Vector = 0x20;
