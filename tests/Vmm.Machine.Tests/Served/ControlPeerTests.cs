@@ -1,4 +1,3 @@
-using System.Text;
 using Vmm.DeviceModel.Control;
 using Vmm.Host;
 using Vmm.Machine.Config;
