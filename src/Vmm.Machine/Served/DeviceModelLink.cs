@@ -73,9 +73,15 @@ internal sealed partial class DeviceModelLink : IDisposable
                 adding = device.Adding ?? throw Gone(config.Id);
             }
 
-            Finish(config.Id, adding, Patience);
+            ControlMessage? added = Finish(config.Id, adding, Patience);
             VhostUserAttachment frontEnd = VhostUserAttachment.Open(config, () => TryConnect(device), _machine, _host);
-            lock (_gate) device.FrontEnd = frontEnd;
+            lock (_gate)
+            {
+                device.FrontEnd = frontEnd;
+                // So that its size is known also while another process begins.
+                device.Last ??= added?.Reports?.FirstOrDefault(report => report?.Device == config.Id);
+            }
+
             return config is NetConfig nic ? new ServedNet(this, device, NetAttachment.MacOf(nic, _machine.Name), frontEnd) : new ServedDisk(this, device, frontEnd);
         }
         catch

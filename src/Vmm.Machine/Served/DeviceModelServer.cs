@@ -118,7 +118,7 @@ public sealed class DeviceModelServer : IDisposable
             _devices[id] = served;
             Set(served, message.Settings);
             served.Server.Take(TakeSocket(files));
-            return null;
+            return new() { Verb = ControlVerb.Answer, Reports = [Look(id, served)] };
         }
         finally
         {
