@@ -365,8 +365,12 @@ internal sealed unsafe class Cpu : IDisposable
             block = _decoder.Decode(host, physical, s->Mode);
             if (block == null && _decoder.ArenaFull)
             {
-                FlushBlocks();
-                ClaimPage(page);
+                if (!Blocks.TryGrow(s->InstructionCount))
+                {
+                    FlushBlocks();
+                    ClaimPage(page);
+                }
+
                 block = _decoder.Decode(host, physical, s->Mode);
             }
 
