@@ -14,6 +14,8 @@ internal static class Verbs
         new("console", ConsoleCommand.Create, IsOfXl: true),
         new("pause", LifeCommands.Pause, IsOfXl: true),
         new("unpause", LifeCommands.Unpause, IsOfXl: true),
+        new("save", SaveCommands.Save, IsOfXl: true),
+        new("restore", SaveCommands.Restore, IsOfXl: true),
         new("shutdown", ShutdownCommands.Shutdown, IsOfXl: true),
         new("reboot", ShutdownCommands.Reboot, IsOfXl: true),
         new("destroy", LifeCommands.Destroy, IsOfXl: true),

@@ -248,8 +248,21 @@ internal sealed unsafe class Cpu : IDisposable
 
     // ---- time ------------------------------------------------------------------------------------------------------------------------
 
-    /// <summary>The guest's TSC: machine time in nanoseconds plus an offset, so 1 GHz.</summary>
-    public ulong ReadTsc() => unchecked((ulong)_clock.NowNs + S->TscOffset);
+    /// <summary>Ticks of the TSC each second: nanoseconds, but for a guest that was told otherwise by the CPU that it comes from.</summary>
+    public ulong TscHz { get; set; } = SoftwareVcpu.TscHz;
+
+    /// <summary>The guest's TSC: machine time plus an offset.</summary>
+    public ulong ReadTsc() => unchecked(TimeInTicks + S->TscOffset);
+
+    /// <summary>Machine time in ticks of the TSC.</summary>
+    public ulong TimeInTicks
+    {
+        get
+        {
+            ulong ns = (ulong)_clock.NowNs;
+            return TscHz == SoftwareVcpu.TscHz ? ns : (ulong)((UInt128)ns * TscHz / SoftwareVcpu.TscHz);
+        }
+    }
 
     /// <summary>Machine time in nanoseconds.</summary>
     public long MachineTimeNs => _clock.NowNs;

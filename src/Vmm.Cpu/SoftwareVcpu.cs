@@ -6,8 +6,10 @@ namespace Vmm.Cpu;
 /// <summary>A vCPU of the software CPU: the <see cref="Cpu"/> behind the contract, and the pins that its local APIC drives.</summary>
 public sealed class SoftwareVcpu : IVcpu, IVcpuSignals
 {
-    /// <summary>The guest's TSC counts nanoseconds.</summary>
+    /// <summary>The guest's TSC counts nanoseconds, where it began here.</summary>
     public const ulong TscHz = 1_000_000_000;
+
+    private const ulong LeastTscHz = 10_000_000, MostTscHz = 100_000_000_000;
 
     internal SoftwareVcpu(Cpu cpu) => Cpu = cpu;
 
@@ -23,7 +25,7 @@ public sealed class SoftwareVcpu : IVcpu, IVcpuSignals
     public unsafe ulong InstructionCount => Volatile.Read(ref Cpu.S->InstructionCount);
 
     /// <inheritdoc/>
-    public ulong TscFrequencyHz => TscHz;
+    public ulong TscFrequencyHz => Cpu.TscHz;
 
     /// <inheritdoc/>
     public VcpuExit Run(IVcpuIo io) => Cpu.Run(io);
@@ -39,6 +41,16 @@ public sealed class SoftwareVcpu : IVcpu, IVcpuSignals
     {
         Cpu.ForgetStartUp();
         StateCodec.Apply(Cpu, from);
+        if (Cpu.TscHz != TscHz) StateCodec.RefreshClock(Cpu);
+    }
+
+    /// <summary>Has the guest's TSC count at the rate of the CPU that it comes from. Before <see cref="Apply"/>.</summary>
+    /// <returns>False when there is no such CPU.</returns>
+    public bool TrySetTscFrequency(ulong hz)
+    {
+        if (hz is < LeastTscHz or > MostTscHz) return false;
+        Cpu.TscHz = hz;
+        return true;
     }
 
     /// <inheritdoc/>

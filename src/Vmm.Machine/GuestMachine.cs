@@ -281,7 +281,7 @@ public sealed partial class GuestMachine : IDisposable
 
     private Board Build(SnapshotReader? saved = null)
     {
-        HostClock clock = new(_host.Loop, _host.Note, startPaused: true, saved?.Manifest.ClockNs ?? 0, saved?.WallClock);
+        HostClock clock = new(_host.Loop, _host.Note, startPaused: true, saved is null ? 0 : _platform.ClockNs(saved.Manifest), saved?.WallClock);
         Board board = new(new GuestMemory([.. _memory.RamRegions(), .. _attachments.Memory], _memory), clock, _host.Loop)
         {
             Trouble = (device, why) => _host.Trouble?.Invoke(new DeviceTrouble(device, IsStorage: false, why)),

@@ -25,12 +25,15 @@ public class FuzzTargetTests
     {
         int most = int.TryParse(Environment.GetEnvironmentVariable("VMM_FUZZ_INPUTS"), out int inputs) ? inputs : 3000;
         IFuzzTarget target = FuzzTargets.Find(name)!;
-        FuzzMutator mutator = new(new Random(1), [.. FuzzCorpus.Read(target).Select(s => s.Bytes)], target.MostBytes);
+        byte[][] seeds = [.. FuzzCorpus.Read(target).Select(s => s.Bytes)];
+        FuzzMutator mutator = new(new Random(1), seeds, target.MostBytes);
+        // What the first run costs, only to compile the code, says nothing of the others.
+        Bears(target, "a seed", seeds.Take(1));
         System.Diagnostics.Stopwatch watch = System.Diagnostics.Stopwatch.StartNew();
 
         int done = Bears(target, "a mutation", Enumerable.Range(0, most).TakeWhile(_ => watch.Elapsed < MostTime).Select(_ => mutator.Next()));
 
-        Assert.True(done >= 50, $"only {done} inputs in {watch.Elapsed}");
+        Assert.True(done >= target.LeastInputs, $"only {done} inputs in {watch.Elapsed}");
     }
 
     private static int Bears(IFuzzTarget target, string what, IEnumerable<byte[]> inputs)

@@ -18,6 +18,9 @@ public interface IFuzzTarget
     /// <summary>The most that one input may allocate on the thread that runs it.</summary>
     long MostAllocatedBytes => 256L << 20;
 
+    /// <summary>The fewest inputs that the few seconds of a test must do: less where each is a machine of its own.</summary>
+    int LeastInputs => 50;
+
     /// <summary>
     /// Feeds one input. Does the same for the same bytes. What the code may throw by its contract is caught here; everything else
     /// that comes out is a finding.

@@ -167,12 +167,13 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
     }
 
     /// <inheritdoc/>
-    public VirtioBlockState Save() => new() { IsWriteback = _isWriteback };
+    public VirtioBlockState Save() => new() { IsWriteback = _isWriteback, SizeBytes = _backend.SizeBytes };
 
     /// <inheritdoc/>
     public void Restore(VirtioBlockState state)
     {
         if (state.Version != VirtioBlockState.CurrentVersion) throw new StateException($"virtio-blk: state version {state.Version} cannot be restored");
+        if (state.SizeBytes != _backend.SizeBytes) throw new StateException($"virtio-blk: the disk's size was {state.SizeBytes} bytes and is {_backend.SizeBytes}");
         _isWriteback = state.IsWriteback;
     }
 

@@ -9,4 +9,7 @@ public sealed record VirtioBlockState
 
     /// <summary>The driver's choice of write-back over write-through.</summary>
     public bool IsWriteback { get; init; }
+
+    /// <summary>The disk's size: what a driver found of it stays as it is.</summary>
+    public ulong SizeBytes { get; init; }
 }

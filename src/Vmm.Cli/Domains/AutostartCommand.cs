@@ -15,7 +15,8 @@ internal static class AutostartCommand
 
         The domains are those whose configuration files are in the folder, in the order of their names; hidden files and what editors
         and packages leave ('~', .bak, .dpkg-*, .rpmsave) are passed over.
-        Saving domains over a restart of the host is not there yet: they are shut down, and started anew.
+        With --save, the domains are saved to files in that folder instead of being shut down, and those that are there go on before others
+        are started. A domain that cannot be saved is shut down; a file from which no domain could be made stays, and its domain is not started.
         """;
 
     // What editors and packages leave beside files.
@@ -29,9 +30,11 @@ internal static class AutostartCommand
         Option<int> delay = new("--delay") { HelpName = "SECONDS", Description = "The time between two starts. [default: 0]" };
         Option<int> maxWait = new("--max-wait") { HelpName = "SECONDS", DefaultValueFactory = _ => DefaultMaxWaitSeconds, Description = "What has not shut down then is destroyed." };
         Option<bool> all = new("--all", "-a") { Description = "Also domains that are not of the folder." };
-        Command start = DomainVerb.New("start", "Create the domains that do not run.", result => Start(Read(result.GetValue(folder)), TimeSpan.FromSeconds(Math.Max(0, result.GetValue(delay)))), delay);
+        Option<string?> save = new("--save") { HelpName = "DIR", Description = "Save the domains there when they stop, and let those that are there go on at the start." };
+        Command start = DomainVerb.New("start", "Create the domains that do not run.",
+            result => Start(Read(result.GetValue(folder)), TimeSpan.FromSeconds(Math.Max(0, result.GetValue(delay))), result.GetValue(save)), delay, save);
         Command stop = DomainVerb.New("stop", "Shut the domains down, the last one first.",
-            result => Stop(Read(result.GetValue(folder)), TimeSpan.FromSeconds(Math.Max(0, result.GetValue(maxWait))), result.GetValue(all)), maxWait, all);
+            result => Stop(Read(result.GetValue(folder)), TimeSpan.FromSeconds(Math.Max(0, result.GetValue(maxWait))), result.GetValue(all), result.GetValue(save)), maxWait, all, save);
         Command status = DomainVerb.New("status", "Say which of the domains run.", result => Status(Read(result.GetValue(folder)), result.InvocationConfiguration.Output));
         Command command = new("autostart", "Start and stop the domains of a folder with the host.") { start, stop, status };
         command.Options.Add(folder);
@@ -59,15 +62,22 @@ internal static class AutostartCommand
     private static bool IsConfiguration(string path)
         => !Path.GetFileName(path).StartsWith('.') && !LeftOvers.Any(end => path.EndsWith(end, StringComparison.Ordinal));
 
-    private static int Start(List<Entry> entries, TimeSpan delay)
+    private static int Start(List<Entry> entries, TimeSpan delay, string? save)
     {
         HashSet<string> running = [.. Running().Select(d => d.Name)];
         int failed = 0, started = 0;
+        foreach ((string name, bool goesOn) in save is null ? [] : SavedDomains.RestoreAll(save, running))
+        {
+            // One that could not go on is not started anew either: its guest would find its disks as after a crash.
+            running.Add(name);
+            if (!goesOn) failed++;
+        }
+
         foreach (Entry entry in entries)
         {
             if (running.Contains(entry.Name))
             {
-                StandardError.Note($"'{entry.Name}' runs already");
+                if (save is null) StandardError.Note($"'{entry.Name}' runs already");
                 continue;
             }
 
@@ -78,15 +88,16 @@ internal static class AutostartCommand
             else StandardError.Note($"'{entry.Name}' is started, with id {id}");
         }
 
-        if (failed != 0) StandardError.Error($"{failed} of {entries.Count} domains could not be started");
+        if (failed != 0) StandardError.Error($"{failed} domains could not be started");
         return failed == 0 ? (int)ExitCode.Ok : (int)ExitCode.Failed;
     }
 
-    private static int Stop(List<Entry> entries, TimeSpan maxWait, bool all)
+    private static int Stop(List<Entry> entries, TimeSpan maxWait, bool all, string? save)
     {
         HashSet<string> names = [.. entries.Select(e => e.Name)];
         List<(DomainFolder Folder, string Name)> running = [.. Running().Where(d => all || names.Contains(d.Name))];
         running.Reverse();
+        if (save is not null) running.RemoveAll(domain => SavedDomains.TrySave(domain.Folder, domain.Name, save, maxWait));
         if (running.Count == 0) return (int)ExitCode.Ok;
         return ShutdownCommands.ShutDown([.. running.Select(d => d.Folder)], maxWait, destroysRest: true);
     }

@@ -71,7 +71,7 @@ internal static class CreateCommand
     private static int RunInForeground(DomainConfig config, Wishes wishes)
     {
         Thread? client = null;
-        int code = DomainProcess.Run(config, wishes.Paused, wishes.Quiet, inBackground: false, folder =>
+        int code = DomainProcess.Run(config, wishes.Paused, wishes.Quiet, inBackground: false, isUp: folder =>
         {
             if (!wishes.Quiet) StandardError.Note($"domain '{DomainVerb.NameOf(folder)}' is there, with id {folder.Id}");
             if (!wishes.Console) return;

@@ -5,6 +5,7 @@ using Vmm.Control.Domains;
 using Vmm.Host;
 using Vmm.Host.Processes;
 using Vmm.Machine;
+using Vmm.Machine.Snapshot;
 
 namespace Vmm.Cli.Domains;
 
@@ -18,12 +19,18 @@ internal static class DomainProcess
     private const int MostAnswerBytes = 16;
 
     /// <summary>Starts a domain in the background and waits until it is up.</summary>
+    /// <param name="config">The domain.</param>
+    /// <param name="isPaused">The guest waits for <c>unpause</c>.</param>
+    /// <param name="isQuiet">Only errors are said before it is up.</param>
+    /// <param name="exitCode">That of the process where it could not be started.</param>
+    /// <param name="saved">The file that the guest goes on from; null for one that begins.</param>
     /// <returns>The domain's id; null when it could not be started, which it has said.</returns>
-    public static int? Start(DomainConfig config, bool isPaused, bool isQuiet, out int exitCode)
+    public static int? Start(DomainConfig config, bool isPaused, bool isQuiet, out int exitCode, string? saved = null)
     {
         List<string> arguments = ["vmm", DomainHostCommand.Name];
         if (isPaused) arguments.Add(DomainHostCommand.PausedOption);
         if (isQuiet) arguments.Add(DomainHostCommand.QuietOption);
+        if (saved is not null) arguments.AddRange([DomainHostCommand.RestoreOption, saved]);
         // By its path, so that the process has its name; by the link where the file was replaced since.
         string program = Environment.ProcessPath is { } path && File.Exists(path) ? path : Self;
         using DetachedProcess process = DetachedProcess.Start(program, arguments, Encoding.UTF8.GetBytes(config.ToJson().GetRawText()));
@@ -43,12 +50,13 @@ internal static class DomainProcess
     /// <param name="isPaused">The guest waits for <c>unpause</c>.</param>
     /// <param name="isQuiet">Only errors are said before it is up.</param>
     /// <param name="inBackground">Another process waits to hear that it is up; the terminal is that one's.</param>
+    /// <param name="saved">The file that the guest goes on from; null for one that begins.</param>
     /// <param name="isUp">Called with the folder when it is up, in the foreground.</param>
     /// <returns>The exit code.</returns>
-    public static int Run(DomainConfig config, bool isPaused, bool isQuiet, bool inBackground, Action<DomainFolder>? isUp = null)
+    public static int Run(DomainConfig config, bool isPaused, bool isQuiet, bool inBackground, string? saved = null, Action<DomainFolder>? isUp = null)
     {
         using DomainLog log = new(isQuiet);
-        using DomainHost host = new(config, DomainVerb.Registry(), log.Write, new DomainHostOptions { IsPaused = isPaused, Spawn = Spawn });
+        using DomainHost host = saved is null ? NewHost(config, log, isPaused) : Restore(config, log, isPaused, isQuiet, saved);
         using Signals signals = new(host.Destroy);
         if (inBackground)
         {
@@ -61,6 +69,16 @@ internal static class DomainProcess
         MachineOutcome outcome = host.Run();
         return (int)ExitCodes.Of(outcome.End);
     }
+
+    private static DomainHost Restore(DomainConfig config, DomainLog log, bool isPaused, bool isQuiet, string path)
+    {
+        using SnapshotReader saved = SaveCommands.Open(path);
+        using ProgressBar bar = new();
+        return NewHost(config, log, isPaused, saved, isQuiet ? null : bar.Report);
+    }
+
+    private static DomainHost NewHost(DomainConfig config, DomainLog log, bool isPaused, SnapshotReader? saved = null, Action<double>? progress = null)
+        => new(config, DomainVerb.Registry(), log.Write, new DomainHostOptions { IsPaused = isPaused, Spawn = Spawn, Saved = saved, Progress = progress });
 
     // on_…=rename-restart: another domain in the place of this one.
     private static void Spawn(DomainConfig config)

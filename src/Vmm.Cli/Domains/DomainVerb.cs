@@ -3,6 +3,7 @@ using System.Globalization;
 using StreamJsonRpc;
 using Vmm.Control.Domains;
 using Vmm.Control.Rpc;
+using Vmm.Core.State;
 
 namespace Vmm.Cli.Domains;
 
@@ -59,6 +60,11 @@ internal static class DomainVerb
             StandardError.Error(e.Message.ReplaceLineEndings(" "));
             return (int)ExitCode.BadArguments;
         }
+        catch (StateException e)
+        {
+            StandardError.Error(e.Message.ReplaceLineEndings(" "));
+            return (int)ExitCode.BadArguments;
+        }
         catch (DomainRefusedException e)
         {
             StandardError.Error(e.Message.ReplaceLineEndings(" "));
@@ -92,14 +98,21 @@ internal static class DomainVerb
     /// <param name="folder">The domain.</param>
     /// <param name="call">What is asked.</param>
     /// <param name="patience">How long an answer may take; null for half a minute.</param>
+    /// <param name="heard">Told what happens to the domain meanwhile; null for nobody.</param>
     /// <exception cref="DomainRefusedException">It has no answer.</exception>
-    public static T Ask<T>(DomainFolder folder, Func<IDomainRpc, CancellationToken, Task<T>> call, TimeSpan? patience = null)
+    public static T Ask<T>(DomainFolder folder, Func<IDomainRpc, CancellationToken, Task<T>> call, TimeSpan? patience = null, Action<DomainEvent>? heard = null)
     {
         TimeSpan time = patience ?? Patience;
         using CancellationTokenSource end = new(time);
         try
         {
             using DomainClient client = new(folder);
+            if (heard is not null)
+            {
+                client.EventRaised += heard;
+                client.Domain.SubscribeAsync(end.Token).WaitAsync(end.Token).GetAwaiter().GetResult();
+            }
+
             // Also where the domain does not listen to the cancellation.
             return call(client.Domain, end.Token).WaitAsync(end.Token).GetAwaiter().GetResult();
         }

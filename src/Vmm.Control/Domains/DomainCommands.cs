@@ -43,6 +43,13 @@ internal sealed partial class DomainCommands(DomainHost host, JsonRpc client) : 
         return new CoreInfo(path, core.SizeBytes, core.WrittenBytes);
     });
 
+    public Task<SaveInfo> SaveAsync(string path, bool leaveRunning, bool leavePaused, CancellationToken cancellation) => Do(() =>
+    {
+        CheckPath(path);
+        if (leaveRunning && leavePaused) throw new RpcException(RpcErrorCode.InvalidParameters, "leaveRunning and leavePaused exclude each other");
+        return host.Save(path, leaveRunning, leavePaused);
+    });
+
     public Task<IReadOnlyList<VcpuInfo>> GetVcpusAsync(CancellationToken cancellation) => Do<IReadOnlyList<VcpuInfo>>(() =>
     {
         bool isPaused = host.Info.State == DomainState.Paused;

@@ -12,8 +12,8 @@ internal sealed class DomainEvents
     public event Action<DomainEvent>? Raised;
 
     /// <summary>Tells those who listen.</summary>
-    public void Raise(DomainEventKind kind, string message, string? device = null, GuestEnd? end = null)
+    public void Raise(DomainEventKind kind, string message, string? device = null, GuestEnd? end = null, double? progress = null)
     {
-        lock (_gate) Raised?.Invoke(new DomainEvent(++_sequence, DateTimeOffset.UtcNow, kind, message, device, end));
+        lock (_gate) Raised?.Invoke(new DomainEvent(++_sequence, DateTimeOffset.UtcNow, kind, message, device, end, progress));
     }
 }

@@ -5,6 +5,7 @@ using Vmm.Host;
 using Vmm.Host.Processes;
 using Vmm.Machine;
 using Vmm.Machine.Config;
+using Vmm.Machine.Snapshot;
 
 namespace Vmm.Control.Domains;
 
@@ -48,7 +49,7 @@ public sealed partial class DomainHost : IDisposable
         _loop = new EpollLoop("event loop", _log.Write);
         try
         {
-            _machine = NewMachine();
+            _machine = NewMachine(_options.Saved, _options.Progress);
             if (_startsPaused) _machine.Pause();
             _server = new RpcServer(Folder.Socket, rpc => new DomainCommands(this, rpc), () => _log.Last(LogTail.LinesOfAnError));
         }
@@ -191,7 +192,7 @@ public sealed partial class DomainHost : IDisposable
         Events.Raise(DomainEventKind.Renamed, $"the domain's name is '{name}'");
     }
 
-    private GuestMachine NewMachine()
+    private GuestMachine NewMachine(SnapshotReader? saved, Action<double>? progress)
     {
         MachineConfig config = DomainConsoles.Place(_config.Machine, Folder);
         GuestMachine machine = new(config, new MachineHost(_loop, _log.Write, () => { })
@@ -201,7 +202,7 @@ public sealed partial class DomainHost : IDisposable
             TapsConsoles = true,
             Executable = _options.Executable,
             Domain = new DomainIdentity(Folder.Id, _record.Name, _record.Uuid) { NetworkFolder = _registry.NetworkFolder },
-        });
+        }, saved, progress);
         for (int i = 0; i < Math.Min(_config.VcpuAffinity.Length, _config.Machine.Vcpus); i++)
         {
             if (!_config.VcpuAffinity[i].IsEmpty) Pin(machine, i, _config.VcpuAffinity[i]);

@@ -1,3 +1,5 @@
+using Vmm.Machine.Snapshot;
+
 namespace Vmm.Control.Domains;
 
 /// <summary>How a domain lives in its process.</summary>
@@ -14,6 +16,12 @@ public sealed record DomainHostOptions
 
     /// <summary>Where core files of guests that crash are written; null for <see cref="CoreFolder.Default"/>.</summary>
     public string? CoreFolder { get; init; }
+
+    /// <summary>The guest that goes on; null for one that begins. The caller's; not used any more once the domain is there.</summary>
+    public SnapshotReader? Saved { get; init; }
+
+    /// <summary>Told which part of the saved guest's memory is there.</summary>
+    public Action<double>? Progress { get; init; }
 
     /// <summary>
     /// Makes a domain of its own, in another process: for <see cref="DomainAction.RenameRestart"/>. Null where that cannot be done; such a domain is

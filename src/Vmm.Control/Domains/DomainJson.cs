@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 namespace Vmm.Control.Domains;
 
 /// <summary>Records as JSON; the code is generated, nothing is found by reflection.</summary>
-[JsonSourceGenerationOptions(WriteIndented = true, UseStringEnumConverter = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+[JsonSourceGenerationOptions(WriteIndented = true, UseStringEnumConverter = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(DomainRecord))]
 [JsonSerializable(typeof(DomainConfig))]

@@ -21,6 +21,12 @@ public enum DomainEventKind
     /// <summary>The domain has another name.</summary>
     Renamed,
 
+    /// <summary>The guest stands still while it is saved; how much of it is done is said.</summary>
+    Saving,
+
+    /// <summary>The guest is saved.</summary>
+    Saved,
+
     /// <summary>A device was added.</summary>
     DeviceAdded,
 

@@ -1,6 +1,7 @@
 using StreamJsonRpc;
 using StreamJsonRpc.Protocol;
 using Vmm.Core.Hypervisor;
+using Vmm.Core.State;
 using Vmm.Host;
 using Vmm.Machine;
 using Vmm.Storage;
@@ -27,7 +28,7 @@ internal sealed class DomainJsonRpc(IJsonRpcMessageHandler handler, Func<IReadOn
     {
         RpcException e => e.Code,
         ArgumentException => RpcErrorCode.InvalidParameters,
-        DeviceException => RpcErrorCode.WrongState,
+        DeviceException or StateException => RpcErrorCode.WrongState,
         HypervisorException or LinuxException or ImageException or IOException or UnauthorizedAccessException => RpcErrorCode.HostRefused,
         _ => RpcErrorCode.InternalError,
     };

@@ -64,6 +64,17 @@ public partial interface IDomainRpc
     [RpcErrors(RpcErrorCode.WrongState, RpcErrorCode.HostRefused)]
     Task<CoreInfo> DumpCoreAsync(string path, CancellationToken cancellation);
 
+    /// <summary>
+    /// Saves the domain to a file, from which vmm restore makes a domain that goes on where this one was. What the disks hold is not in it: the
+    /// domain ends as soon as it is saved, without another instruction of its guest, unless it is told to stay. A domain that could not be saved goes on.
+    /// </summary>
+    /// <param name="path">An absolute path on the domain's host; a file that is there is replaced when all is written.</param>
+    /// <param name="leaveRunning">The domain goes on afterwards; what it writes to its disks then does not fit the file any more.</param>
+    /// <param name="leavePaused">The domain stays, paused.</param>
+    [JsonRpcMethod("domain.save")]
+    [RpcErrors(RpcErrorCode.WrongState, RpcErrorCode.HostRefused)]
+    Task<SaveInfo> SaveAsync(string path, bool leaveRunning = false, bool leavePaused = false, CancellationToken cancellation = default);
+
     /// <summary>The vCPUs.</summary>
     [JsonRpcMethod("domain.vcpus")]
     [RpcErrors(RpcErrorCode.WrongState)]

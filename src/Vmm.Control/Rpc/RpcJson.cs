@@ -22,6 +22,7 @@ namespace Vmm.Control.Rpc;
 [JsonSerializable(typeof(PowerButtonAnswer))]
 [JsonSerializable(typeof(RemovalAnswer))]
 [JsonSerializable(typeof(CoreInfo))]
+[JsonSerializable(typeof(SaveInfo))]
 [JsonSerializable(typeof(IReadOnlyList<VcpuInfo>))]
 [JsonSerializable(typeof(BalloonInfo))]
 [JsonSerializable(typeof(DeviceEntry))]

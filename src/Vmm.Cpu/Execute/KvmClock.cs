@@ -4,8 +4,8 @@ using Vmm.Core.Memory;
 namespace Vmm.Cpu.Execute;
 
 /// <summary>
-/// The paravirtual clock (Linux Documentation/virt/kvm/x86/msr.rst). The guest's TSC counts nanoseconds of machine time, so one write of the
-/// structure holds for ever.
+/// The paravirtual clock (Linux Documentation/virt/kvm/x86/msr.rst). The guest's TSC follows machine time, so one write of the structure holds
+/// for ever.
 /// </summary>
 internal static unsafe class KvmClock
 {
@@ -22,9 +22,11 @@ internal static unsafe class KvmClock
         BinaryPrimitives.WriteUInt32LittleEndian(data, 2);
         BinaryPrimitives.WriteUInt64LittleEndian(data[8..], cpu.S->TscOffset);
         BinaryPrimitives.WriteUInt64LittleEndian(data[16..], 0);
-        // system_time + ((tsc - timestamp) << shift) * mul >> 32: with shift 1 and mul 2^31 it is the TSC itself.
-        BinaryPrimitives.WriteUInt32LittleEndian(data[24..], 1u << 31);
-        data[28] = 1;
+        // system_time + ((tsc - timestamp) << shift) * mul >> 32: for a TSC of nanoseconds shift 1 and mul 2^31.
+        int shift = 0;
+        while (cpu.TscHz << shift <= SoftwareVcpu.TscHz) shift++;
+        BinaryPrimitives.WriteUInt32LittleEndian(data[24..], (uint)(((UInt128)SoftwareVcpu.TscHz << 32) / ((UInt128)cpu.TscHz << shift)));
+        data[28] = (byte)shift;
         data[29] = PVCLOCK_TSC_STABLE_BIT;
         return cpu.Memory.TryCopyIn(new GuestAddress(value & ~1UL), data);
     }

@@ -89,7 +89,7 @@ internal static unsafe class StateCodec
         s->Pat = 0x0007040600070406;
         s->TscAdjust = 0;
         foreach (MsrValue msr in from.Msrs) SetMsr(s, msr);
-        s->TscOffset = unchecked(from.Tsc - (ulong)cpu.MachineTimeNs);
+        s->TscOffset = unchecked(from.Tsc - cpu.TimeInTicks);
         s->Activity = from.Activity;
         s->NmiBlocked = from.Events.NmiBlocked ? (byte)1 : (byte)0;
         s->InterruptShadow = from.Events.MovSsShadow ? InterruptShadow.MovSs : from.Events.StiShadow ? InterruptShadow.Sti : InterruptShadow.None;
@@ -111,6 +111,9 @@ internal static unsafe class StateCodec
         else apic.TaskPriorityClass = from.Cr8;
         cpu.Post(Pending.Interrupt);
     }
+
+    /// <summary>Where the guest has a paravirtual clock, it is to read this machine's time from it.</summary>
+    public static void RefreshClock(Cpu cpu) => Execute.KvmClock.SetSystemTime(cpu, cpu.S->KvmSystemTime);
 
     private static SegmentState Segment(CpuState* s, int segment)
     {

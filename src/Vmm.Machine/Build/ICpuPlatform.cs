@@ -1,5 +1,6 @@
 using Vmm.Core.Hypervisor;
 using Vmm.Core.Hypervisor.Cpuid;
+using Vmm.Machine.Snapshot;
 
 namespace Vmm.Machine.Build;
 
@@ -29,6 +30,9 @@ internal interface ICpuPlatform : IDisposable
     /// <summary>Has a vCPU's TSC count at another rate, before the guest runs. On the vCPU's thread.</summary>
     /// <returns>False when it cannot.</returns>
     bool TrySetTscHz(IVcpu vcpu, ulong hz);
+
+    /// <summary>Where machine time begins for a machine that goes on.</summary>
+    long ClockNs(SnapshotManifest saved);
 
     /// <summary>The paravirtual clock of a machine that stands still.</summary>
     ulong ParavirtualClockNs(Board board);

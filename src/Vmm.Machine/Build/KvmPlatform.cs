@@ -53,6 +53,9 @@ internal sealed class KvmPlatform : ICpuPlatform
     public bool TrySetTscHz(IVcpu vcpu, ulong hz) => ((KvmVcpu)vcpu).TrySetTscFrequency(hz);
 
     /// <inheritdoc/>
+    public long ClockNs(SnapshotManifest saved) => saved.ClockNs;
+
+    /// <inheritdoc/>
     public ulong ParavirtualClockNs(Board board) => ((KvmMachine)board.Machine!).Save().ClockNs;
 
     /// <inheritdoc/>

@@ -50,7 +50,10 @@ internal sealed class SoftwarePlatform : ICpuPlatform
     public ulong TscHz(IVcpu vcpu) => ((SoftwareVcpu)vcpu).TscFrequencyHz;
 
     /// <inheritdoc/>
-    public bool TrySetTscHz(IVcpu vcpu, ulong hz) => hz == TscHz(vcpu);
+    public bool TrySetTscHz(IVcpu vcpu, ulong hz) => ((SoftwareVcpu)vcpu).TrySetTscFrequency(hz);
+
+    /// <summary>The guest's paravirtual clock shows machine time itself.</summary>
+    public long ClockNs(SnapshotManifest saved) => (long)saved.ParavirtualClockNs;
 
     /// <inheritdoc/>
     public ulong ParavirtualClockNs(Board board) => (ulong)board.Clock.NowNs;

@@ -13,7 +13,7 @@ internal static class SavedDevices
         if (manifest.MemoryBytes != config.MemoryBytes)
             throw new StateException($"memory: the guest was saved with {SizeText.Format(manifest.MemoryBytes)}, and the configuration says {SizeText.Format(config.MemoryBytes)}");
         if (manifest.Vcpus != config.Vcpus) throw new StateException($"vcpus: the guest was saved with {manifest.Vcpus}, and the configuration says {config.Vcpus}");
-        if (manifest.ClockNs < 0 || manifest.UtcTicks < 0 || manifest.UtcTicks > DateTime.MaxValue.Ticks) throw new StateException("the time of the saved guest cannot be");
+        if (manifest.ClockNs < 0 || manifest.ParavirtualClockNs > long.MaxValue / 2 || manifest.ClockNs > long.MaxValue / 2 || manifest.UtcTicks < 0 || manifest.UtcTicks > DateTime.MaxValue.Ticks) throw new StateException("the time of the saved guest cannot be");
     }
 
     /// <summary>The places of a configuration's devices.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Vmm.DeviceModel.VhostUser.Client;
 using Vmm.Devices.Chipset;
 using Vmm.Devices.Legacy;
 using Vmm.Devices.Pci;
@@ -40,4 +41,5 @@ namespace Vmm.Machine.Snapshot;
 [JsonSerializable(typeof(VirtioVsockState))]
 [JsonSerializable(typeof(Virtio9pState))]
 [JsonSerializable(typeof(VirtioPmemState))]
+[JsonSerializable(typeof(VhostUserDeviceState))]
 internal sealed partial class SnapshotJson : JsonSerializerContext;

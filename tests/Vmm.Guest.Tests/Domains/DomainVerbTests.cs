@@ -57,6 +57,54 @@ public sealed class DomainVerbTests : IDisposable
     }
 
     [ExecutableFact]
+    public void SaveAndRestore_Domain_GoesOnUnderItsName()
+    {
+        string config = _room.Config("a"), file = _room.PathOf("a.vmm");
+        _room.Run("create", "-q", config).Good();
+        string uuid = _room.Run("vm-list").Good().Lines[2][..36];
+
+        _room.Run("save", "a", file).Good();
+
+        Assert.Equal("", _room.StateOf("a"));
+        _room.Run("restore", "-p", file).Good();
+        Assert.Equal("--p---", _room.StateOf("a"));
+        Assert.Equal(BadArguments, _room.Run("restore", file).Code);
+        _room.Run("unpause", "a").Good();
+        _room.Run("save", "-c", "a", file).Good();
+        Assert.Equal("r-----", _room.StateOf("a"));
+        _room.Run("save", "-p", "a", file).Good();
+        Assert.Equal("--p---", _room.StateOf("a"));
+        _room.Run("destroy", "a").Good();
+        _room.Run("restore", "-q", config, file).Good();
+        Assert.Equal("r-----", _room.StateOf("a"));
+        Assert.NotEqual(uuid, "");
+        DomainRoom.Answer none = _room.Run("restore", config);
+        Assert.Equal(BadArguments, none.Code);
+        Assert.Contains("a.cfg: it holds no saved domain", none.Errors, StringComparison.Ordinal);
+        Assert.Contains("no such file", _room.Run("restore", _room.PathOf("none")).Errors, StringComparison.Ordinal);
+    }
+
+    [ExecutableFact]
+    public void Autostart_WithSave_DomainsGoOnAfterTheRestart()
+    {
+        Directory.CreateDirectory(_room.PathOf("auto"));
+        foreach (string name in (string[])["a", "b"]) File.Move(_room.Config(name), _room.PathOf($"auto/{name}.cfg"));
+        string[] folder = ["--folder", _room.PathOf("auto"), "--save", _room.PathOf("save")];
+        _room.Run(["autostart", "start", .. folder]).Good();
+
+        _room.Run(["autostart", "stop", .. folder]).Good();
+
+        Assert.Equal(2, _room.Run("list").Good().Lines.Length);
+        Assert.Equal(["a", "b"], Directory.GetFiles(_room.PathOf("save")).Select(Path.GetFileName).Order());
+        File.WriteAllText(_room.PathOf("save/b"), "Vmm saved domain, but broken");
+        DomainRoom.Answer start = _room.Run(["autostart", "start", .. folder]);
+        Assert.Equal(Failed, start.Code);
+        Assert.Contains("'a' goes on", start.Errors, StringComparison.Ordinal);
+        Assert.Equal(("r-----", ""), (_room.StateOf("a"), _room.StateOf("b")));
+        Assert.Equal(["b"], Directory.GetFiles(_room.PathOf("save")).Select(Path.GetFileName));
+    }
+
+    [ExecutableFact]
     public void Create_Additions_WinOverTheFile()
     {
         DomainRoom.Answer answer = _room.Run("create", "-n", _room.Config("a"), "memory=32; vcpus=3", "extra='x'").Good();

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Vmm.Core.Hypervisor.Cpuid;
 using Vmm.Core.State;
 using Vmm.Guest.Tests.LifeCycle;
 using Vmm.Machine;
@@ -130,6 +131,105 @@ public class SnapshotTests
         Refused(room, "debug-console", config => config with { DebugConsole = new SerialConfig(SerialKind.Null) });
         room.Restore(File1);
     }
+
+    [Fact]
+    public void Restore_DiskIsInUse_RefusedUntilItIsFree()
+    {
+        using SnapshotRoom room = new(Tick);
+        string disk = room.At("disk");
+        File.WriteAllBytes(disk, new byte[1 << 20]);
+        room.Start(room.Config(Accelerator.Software) with { Disks = [new DiskConfig { Id = "d", Path = disk, Format = "raw" }] });
+        room.WaitFor(".");
+        room.Machine.Save(room.At(File1), default, ends: true);
+        room.End();
+        using (Vmm.Storage.DiskImages.Open(disk, Vmm.Storage.ImageFormat.Raw, new Vmm.Storage.ImageOpenOptions())) Assert.Throws<Vmm.Host.LinuxException>(() => room.Restore(File1));
+        File.Delete(disk);
+        Assert.Throws<Vmm.Host.LinuxException>(() => room.Restore(File1));
+        File.WriteAllBytes(disk, new byte[2 << 20]);
+        Assert.Contains("size", Assert.Throws<StateException>(() => room.Restore(File1)).Message, StringComparison.Ordinal);
+        File.WriteAllBytes(disk, new byte[1 << 20]);
+        room.Restore(File1);
+    }
+
+    [Fact]
+    public void Open_BrokenFile_OneLineThatSaysWhere()
+    {
+        using SnapshotRoom room = new(Tick);
+        room.Start(room.Config(Accelerator.Software));
+        room.WaitFor(".");
+        room.Machine.Save(room.At(File1), default, ends: true);
+        byte[] good = File.ReadAllBytes(room.At(File1));
+        Broken(room, "no saved domain", _ => []);
+        Broken(room, "no saved domain", file => [.. "#!/bin/sh\n"u8, .. file]);
+        Broken(room, "format 9", file => [.. file[..16], 9, .. file[17..]]);
+        Broken(room, "in the middle", file => file[..^1]);
+        Broken(room, "in the middle", file => file[..(file.Length / 2)]);
+        Broken(room, "behind its end", file => [.. file, 0]);
+        foreach (int at in Enumerable.Range(0, 64).Select(i => 20 + (int)((long)i * (good.Length - 21) / 63)))
+        {
+            Broken(room, "", file =>
+            {
+                file[at] ^= 0x10;
+                return file;
+            });
+        }
+
+        void Broken(SnapshotRoom room, string why, Func<byte[], byte[]> change)
+        {
+            File.WriteAllBytes(room.At(File2), change([.. good]));
+            StateException e = Assert.Throws<StateException>(() => room.Restore(File2));
+            Assert.Contains(why, e.Message, StringComparison.Ordinal);
+            Assert.DoesNotContain('\n', e.Message);
+        }
+    }
+
+    /// <summary>What one CPU saved goes on with the other, where it has all that the guest was told of.</summary>
+    [Fact]
+    public void Restore_OnTheOtherCpu_AsFarAsItCan()
+    {
+        if (Accelerators.Count < 2) return;
+        using SnapshotRoom room = new(Count);
+        room.Start(room.Config(Accelerator.Kvm) with { Cpu = PlainCpu });
+        room.WaitFor("go");
+        room.Machine.Save(room.At(File1), default, ends: true);
+        ulong first = Counter(room.Restore(File1));
+        room.Restore(File1, config => config with { Accel = Accelerator.Software });
+        Assert.Equal("software", room.Machine.CpuName);
+        Assert.Equal(first, Counter(room.Machine));
+        room.Run();
+        Assert.True(SpinWait.SpinUntil(() => Counter(room.Machine) > first, TimeSpan.FromSeconds(30)));
+        room.Start(room.Config(Accelerator.Kvm));
+        room.WaitFor("go");
+        room.Machine.Save(room.At(File1), default, ends: true);
+        Refused(room, "CPU features that software has not got", config => config with { Accel = Accelerator.Software });
+    }
+
+    [Fact]
+    public void Restore_SoftwareGuestOnKvm_GoesOnOrSaysWhyNot()
+    {
+        if (Accelerators.Count < 2) return;
+        using SnapshotRoom room = new(Count);
+        room.Start(room.Config(Accelerator.Software));
+        room.WaitFor("go");
+        room.Machine.Save(room.At(File1), default, ends: true);
+        ulong first = Counter(room.Restore(File1));
+        try
+        {
+            room.Restore(File1, config => config with { Accel = Accelerator.Kvm });
+        }
+        catch (Exception e) when (e is Core.Hypervisor.HypervisorException or StateException)
+        {
+            Assert.Matches("MHz|CPU features", e.Message);
+            return;
+        }
+
+        room.Run();
+        Assert.True(SpinWait.SpinUntil(() => Counter(room.Machine) > first, TimeSpan.FromSeconds(30)));
+    }
+
+    // What both CPUs have.
+    private static string PlainCpu
+        => "x86-64-v2" + string.Concat(CpuFeatures.All.ToArray().Where(f => !f.IsIn(SoftwareCpuid.Supported(null))).Select(f => $",-{f.Name}"));
 
     private static void Refused(SnapshotRoom room, string why, Func<MachineConfig, MachineConfig> change)
     {

@@ -229,11 +229,13 @@ public sealed partial class VhostUserFrontEnd
         Prepare();
         VirtQueueSetup setup;
         uint at;
-        bool isAgain;
+        bool isAgain, mustCall;
         lock (_gate)
         {
             setup = ring.Setup;
             isAgain = ring.HasMoved;
+            mustCall = isAgain || ring.MustCall;
+            ring.MustCall = false;
             at = VhostUserConnection.BaseOf(isAgain ? PositionInMemory(ring) : ring.Position, IsPacked);
             ring.IsServed = ring.HasMoved = true;
             ring.CallDescriptor = CallDescriptor(index);
@@ -243,7 +245,7 @@ public sealed partial class VhostUserFrontEnd
         _isServing = true;
         // What the driver offered and what it was given before anybody listened.
         ring.Kick.Signal();
-        if (isAgain) EventFd.SignalDescriptor(ring.CallDescriptor);
+        if (mustCall) EventFd.SignalDescriptor(ring.CallDescriptor);
     }
 
     private void StopServing(int index)
@@ -274,7 +276,12 @@ public sealed partial class VhostUserFrontEnd
 
         if (_hasInflight && !_isInflightSent)
         {
-            _inflight ??= _connection!.GetInflight(QueueCount, QueueSize);
+            if (_inflight is null)
+            {
+                _inflight = _connection!.GetInflight(QueueCount, QueueSize);
+                AdoptAccount(_inflight.Value);
+            }
+
             _connection!.SetInflight(_inflight.Value.Description, _inflight.Value.File);
             _isInflightSent = true;
         }
