@@ -2,6 +2,7 @@
 # A Debian (2 vCPUs, system on qcow2, data on qcow2, user network) that writes files with checksums and counts on its console is saved and
 # restored ten times (ROUNDS=n) in the middle of it. Then every file must be what its checksum says, the count must have gone on from round to
 # round, the network must answer, and both images and the file system must be clean. Says how long saving and restoring took, and the sizes.
+# SERVED=1 has a process of its own serve disks and network. SHELL_ONLY=1 starts a shell in the place of systemd, whose patience a very busy machine can exceed.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../examples/common.sh"
 
@@ -24,13 +25,21 @@ cat >"$work/saved.cfg" <<END
 name = "saved"
 kernel = "$guests/vmlinux"
 ramdisk = "$guests/debian.initrd.img"
-cmdline = "console=ttyS0 root=/dev/vda rw quiet"
+cmdline = "console=ttyS0 root=/dev/vda rw quiet${SHELL_ONLY:+ init=/bin/bash}"
 memory = ${MEMORY:-512}
 vcpus = 2
 vmm_accel = "software"
+END
+if [ -n "${SERVED:-}" ]; then
+  cat >>"$work/saved.cfg" <<END
+vmm_devices = [ "disk,id=system,path=$work/system.qcow2,format=qcow2,process=on", "disk,id=data,path=$work/data.qcow2,format=qcow2,process=on", "net,user,process=on" ]
+END
+else
+  cat >>"$work/saved.cfg" <<END
 disk = [ "$work/system.qcow2,qcow2,xvda,rw", "$work/data.qcow2,qcow2,xvdb,rw" ]
 vif = [ "" ]
 END
+fi
 python3 "$(dirname "${BASH_SOURCE[0]}")/save.py" "${ROUNDS:-10}"
 
 say "images"
