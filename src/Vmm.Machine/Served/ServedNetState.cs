@@ -19,12 +19,12 @@ internal sealed class ServedNetState(VirtioNet device) : IServedState
     /// <inheritdoc/>
     public byte[] Save() => JsonSerializer.SerializeToUtf8Bytes(device.Save(), SnapshotJson.Default.VirtioNetState);
 
-    /// <summary>As the contract says; and the guest is asked to tell its network where it is, which may be elsewhere now.</summary>
+    /// <inheritdoc/>
     public void Restore(byte[] state)
     {
         try
         {
-            if (JsonSerializer.Deserialize(state, SnapshotJson.Default.VirtioNetState) is { Unicast: not null, Multicast: not null, Vlans: not null } found) device.Restore(found with { IsAnnouncing = true });
+            if (JsonSerializer.Deserialize(state, SnapshotJson.Default.VirtioNetState) is { Unicast: not null, Multicast: not null, Vlans: not null } found) device.Restore(found);
         }
         catch (Exception e) when (e is JsonException or StateException)
         {

@@ -60,9 +60,6 @@ internal static class DeviceStates
             case Virtio9p share:
                 to.Add(id, share, SnapshotJson.Default.Virtio9pState);
                 break;
-            case VhostUserDevice served:
-                to.Add(id, served, SnapshotJson.Default.VhostUserDeviceState);
-                break;
             case VirtioPmem pmem:
                 to.Add(id, pmem, SnapshotJson.Default.VirtioPmemState);
                 break;

@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using Vmm.DeviceModel.VhostUser.Client;
 using Vmm.Devices.Chipset;
 using Vmm.Devices.Legacy;
 using Vmm.Devices.Pci;
@@ -41,5 +40,4 @@ namespace Vmm.Machine.Snapshot;
 [JsonSerializable(typeof(VirtioVsockState))]
 [JsonSerializable(typeof(Virtio9pState))]
 [JsonSerializable(typeof(VirtioPmemState))]
-[JsonSerializable(typeof(VhostUserDeviceState))]
 internal sealed partial class SnapshotJson : JsonSerializerContext;

@@ -33,9 +33,6 @@ internal sealed class FrontRing : IDisposable
     /// <summary>It has been served since <see cref="Position"/> was last known.</summary>
     public bool HasMoved { get; set; }
 
-    /// <summary>The driver is to be interrupted when it is served: a restore may have lost an interrupt that was on its way.</summary>
-    public bool MustCall { get; set; }
-
     /// <summary>This connection's back end serves it.</summary>
     public bool IsServed { get; set; }
 

@@ -1,12 +1,11 @@
 using Vmm.Core.Memory;
-using Vmm.Core.State;
 using Vmm.Devices.Virtio;
 using Vmm.Devices.Virtio.Queue;
 
 namespace Vmm.DeviceModel.VhostUser.Client;
 
 /// <summary>A virtio device whose work a back end in another process does, for one life of the machine.</summary>
-public sealed class VhostUserDevice : IVirtioRemoteDevice, IStateful<VhostUserDeviceState>, IDisposable
+public sealed class VhostUserDevice : IVirtioRemoteDevice, IDisposable
 {
     private readonly VhostUserFrontEnd _owner;
     private readonly ushort[] _queueSizes;
@@ -71,12 +70,6 @@ public sealed class VhostUserDevice : IVirtioRemoteDevice, IStateful<VhostUserDe
     VirtRingPosition IVirtioRemoteDevice.QueuePosition(int queue) => _owner.QueuePosition(queue);
 
     void IVirtioRemoteDevice.CallsChanged() => _owner.CallsChanged();
-
-    /// <inheritdoc/>
-    public VhostUserDeviceState Save() => _owner.Save();
-
-    /// <inheritdoc/>
-    public void Restore(VhostUserDeviceState state) => _owner.Restore(state);
 
     /// <summary>Has the back end let go of guest memory.</summary>
     public void Dispose() => _owner.Detach(this);

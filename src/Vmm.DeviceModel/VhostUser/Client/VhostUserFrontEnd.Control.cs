@@ -229,13 +229,11 @@ public sealed partial class VhostUserFrontEnd
         Prepare();
         VirtQueueSetup setup;
         uint at;
-        bool isAgain, mustCall;
+        bool isAgain;
         lock (_gate)
         {
             setup = ring.Setup;
             isAgain = ring.HasMoved;
-            mustCall = isAgain || ring.MustCall;
-            ring.MustCall = false;
             at = VhostUserConnection.BaseOf(isAgain ? PositionInMemory(ring) : ring.Position, IsPacked);
             ring.IsServed = ring.HasMoved = true;
             ring.CallDescriptor = CallDescriptor(index);
@@ -245,7 +243,7 @@ public sealed partial class VhostUserFrontEnd
         _isServing = true;
         // What the driver offered and what it was given before anybody listened.
         ring.Kick.Signal();
-        if (mustCall) EventFd.SignalDescriptor(ring.CallDescriptor);
+        if (isAgain) EventFd.SignalDescriptor(ring.CallDescriptor);
     }
 
     private void StopServing(int index)
@@ -276,12 +274,7 @@ public sealed partial class VhostUserFrontEnd
 
         if (_hasInflight && !_isInflightSent)
         {
-            if (_inflight is null)
-            {
-                _inflight = _connection!.GetInflight(QueueCount, QueueSize);
-                AdoptAccount(_inflight.Value);
-            }
-
+            _inflight ??= _connection!.GetInflight(QueueCount, QueueSize);
             _connection!.SetInflight(_inflight.Value.Description, _inflight.Value.File);
             _isInflightSent = true;
         }

@@ -152,7 +152,6 @@ public sealed partial class VhostUserFrontEnd : IDisposable
             _mustReset = true;
             // What it had written is the back end's own again.
             _isConfigWritten = false;
-            _restoredAccount = null;
             Array.Clear(_isWritten);
             foreach (FrontRing ring in _rings)
             {
