@@ -64,6 +64,18 @@ public sealed class PciHotPlug : IBusDevice, IStateful<PciHotPlugState>
         _raiseEvent();
     }
 
+    /// <summary>Tells the guest that a device is gone already, so that its driver lets go of it.</summary>
+    public void NoteGone(int device)
+    {
+        lock (_gate)
+        {
+            _arrived &= ~Mask(device);
+            _leaving |= Mask(device) & _slots;
+        }
+
+        _raiseEvent();
+    }
+
     /// <inheritdoc/>
     public BusResult Read(in BusAccess access, Span<byte> data)
     {

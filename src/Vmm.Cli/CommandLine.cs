@@ -13,19 +13,25 @@ internal static class CommandLine
     /// <returns>The process's exit code.</returns>
     public static int Run(string[] args)
     {
-        IEnumerable<Verb> verbs = Face.IsXl ? Verbs.All.Where(v => v.IsOfXl) : Verbs.All;
+        args = GlobalFlags.Take(args);
+        IEnumerable<Verb> verbs = Verbs.OfThisFace;
         RootCommand root = new(Face.IsXl ? "Domains of Vmm, with the verbs of xl." : "A virtual machine monitor for x86-64 Linux hosts.");
         // With the verb known the others need not be made; help and completion show all of them.
         Verb? chosen = args.Length == 0 ? null : verbs.FirstOrDefault(v => v.Name == args[0]);
+        if (chosen is null && args.Length != 0 && AbsentVerbs.WhyNot(args[0]) is { } why) return Refuse($"there is no '{args[0]}' here: {why}");
+        if (GlobalFlags.IsDryRun && chosen is { KnowsDryRun: false }) return Refuse($"'{chosen.Name}' has no dry run (-N)");
         foreach (Verb verb in chosen is null ? verbs : [chosen]) root.Add(verb.Create());
         // `vmm version` says it; an option of the same meaning would only be one more thing to explain.
         foreach (Option option in root.Options.OfType<VersionOption>().ToArray()) root.Options.Remove(option);
-        AppendToHelp(root, ExitCodes.Help);
+        AppendToHelp(root, $"{GlobalFlags.Help}\n{ExitCodes.Help}");
 
         ParseResult result = root.Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
-        if (result.Errors.Count != 0 && result.Action is not HelpAction)
+        bool isHelp = result.Action is HelpAction or HelpWithText;
+        // The help of what is no verb would be that of all verbs.
+        bool isNoVerb = isHelp && result.CommandResult.Command.Subcommands.Count != 0 && result.UnmatchedTokens.Count != 0;
+        if (isNoVerb || (result.Errors.Count != 0 && !isHelp))
         {
-            StandardError.Error(Explain(result));
+            Refuse(Explain(result));
             StandardError.Line($"Try '{Path(result)} --help'.");
             return chosen?.BadArguments(result.CommandResult.Command) ?? (int)ExitCode.BadArguments;
         }
@@ -44,6 +50,12 @@ internal static class CommandLine
         }
 
         help.Action = new HelpWithText((SynchronousCommandLineAction)(help.Action ?? new HelpAction()), text);
+    }
+
+    private static int Refuse(string why)
+    {
+        StandardError.Error(why);
+        return (int)ExitCode.BadArguments;
     }
 
     private static string Explain(ParseResult result)

@@ -4,13 +4,13 @@ using Vmm.Host;
 
 namespace Vmm.Cli;
 
-/// <summary>A bar on the terminal while work goes on; nothing where standard error is no terminal.</summary>
+/// <summary>A bar on the terminal while work goes on; nothing where standard error is no terminal, unless -t says so.</summary>
 internal sealed class ProgressBar : IDisposable
 {
     private const int Width = 40;
     private const int Steps = 1000;
 
-    private readonly LinuxFile? _terminal = Terminal.IsTerminal(2) ? LinuxFile.Standard(2) : null;
+    private readonly LinuxFile? _terminal = Terminal.IsTerminal(2) || GlobalFlags.ShowsProgress ? LinuxFile.Standard(2) : null;
     private int _shown = -1;
 
     /// <summary>What to call with the part that is done; null where nobody would see it.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
+using Vmm.Core.Text;
 using Vmm.Firmware.Boot;
 using Vmm.Machine.Config;
 
@@ -135,15 +136,8 @@ internal sealed class RunOptions
     private static T ReadChoice<T>(string path, string? text, List<ConfigError> errors, params ReadOnlySpan<(string Name, T Value)> choices)
     {
         if (text is null) return choices[0].Value;
-        List<string> names = [];
-        foreach ((string name, T value) in choices)
-        {
-            if (name == text) return value;
-            names.Add(name);
-        }
-
-        errors.Add(new(path, $"'{text}' is none of {string.Join(", ", names)}"));
-        return choices[0].Value;
+        if (WordChoice.Find(text, choices, out T value) is { } why) errors.Add(new(path, why));
+        return value;
     }
 
     private static SerialConfig? ReadDebugConsole(string? text, List<ConfigError> errors)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Vmm.Host;
 
@@ -11,11 +12,14 @@ internal static class StandardError
 {
     private static readonly LinuxFile File = LinuxFile.Standard(2);
 
+    // With -T as xl has it.
+    private static string Prefix => GlobalFlags.ShowsTime ? string.Create(CultureInfo.InvariantCulture, $"vmm: {DateTime.UtcNow:yyyy-MM-dd HH:mm:ss} UTC [{Environment.ProcessId}] ") : "vmm: ";
+
     /// <summary>"vmm: error: …".</summary>
-    public static void Error(string text) => Line($"vmm: error: {text}");
+    public static void Error(string text) => Line($"{Prefix}error: {text}");
 
     /// <summary>"vmm: …".</summary>
-    public static void Note(string text) => Line($"vmm: {text}");
+    public static void Note(string text) => Line(Prefix + text);
 
     /// <summary>A line, or several, as they are.</summary>
     public static void Line(string text)

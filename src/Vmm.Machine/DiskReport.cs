@@ -10,5 +10,6 @@ namespace Vmm.Machine;
 /// <param name="IsLeaving">The guest is asked to let it go and has not done so yet.</param>
 /// <param name="SizeBytes">What the guest sees.</param>
 /// <param name="Limits">How fast the guest may use it.</param>
-/// <param name="Statistics">What it has done in this life of the machine; null before its first.</param>
-public sealed record DiskReport(DiskConfig Config, int Slot, bool IsLeaving, ulong SizeBytes, RateLimits Limits, VirtioBlockStatistics? Statistics);
+/// <param name="Statistics">What it has done; null where that is not known.</param>
+/// <param name="Since">From when on that counts: its coming to the machine, through all resets of the guest.</param>
+public sealed record DiskReport(DiskConfig Config, int Slot, bool IsLeaving, ulong SizeBytes, RateLimits Limits, VirtioBlockStatistics? Statistics, DateTimeOffset Since);

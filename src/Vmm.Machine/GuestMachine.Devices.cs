@@ -72,8 +72,10 @@ public sealed partial class GuestMachine
     /// <summary>
     /// Asks the guest to let a device go. It is removed when the guest has, or at the next reset; <see cref="DeviceRemoved"/> tells. May be repeated.
     /// </summary>
+    /// <param name="id">The device.</param>
+    /// <param name="isForced">The device is pulled out at once; the guest is told afterwards. What it had not been answered yet is lost.</param>
     /// <exception cref="DeviceException">There is no such device, or the machine has ended.</exception>
-    public void RemoveDevice(string id)
+    public void RemoveDevice(string id, bool isForced = false)
     {
         lock (_life)
         {
@@ -82,7 +84,7 @@ public sealed partial class GuestMachine
             if (device.Config.Transport != VirtioTransportKind.Pci) throw new DeviceException($"'{id}' is not on the PCI bus and stays as long as the machine");
             device.IsLeaving = true;
             // A guest that has not begun cannot mind.
-            if (!_isLive) device.IsEjected = true;
+            if (!_isLive || isForced) device.IsEjected = true;
             else board.Pci!.RequestRemoval(device);
         }
 
@@ -151,7 +153,7 @@ public sealed partial class GuestMachine
             PluggedDevice[] ejected = [.. _attachments.All.Where(d => d.IsEjected)];
             foreach (PluggedDevice device in ejected)
             {
-                _board?.Pci?.Drop(device);
+                _board?.Pci?.TakeOut(device);
                 _attachments.Remove(device);
             }
 

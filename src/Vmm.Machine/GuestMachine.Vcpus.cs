@@ -1,3 +1,4 @@
+using Vmm.Devices.Chipset;
 using Vmm.Host;
 
 namespace Vmm.Machine;
@@ -37,6 +38,18 @@ public sealed partial class GuestMachine
         {
             if (_board is { } board) HostThread.SetAffinity(board.Vcpus[index].ThreadId, cpus);
             _pinned[index] = [.. cpus];
+        }
+    }
+
+    /// <summary>Gives a vCPU a non-maskable interrupt, as the button of a server does: Linux says so, or panics where it is told to.</summary>
+    /// <exception cref="DeviceException">There is no such vCPU, or the machine has ended.</exception>
+    public void SendNmi(int index)
+    {
+        if (index < 0 || index >= _config.Vcpus) throw new DeviceException($"there is no vCPU {index}");
+        lock (_life)
+        {
+            if (_board?.Machine is not { } machine) throw Ended();
+            machine.Interrupts.Msi.Signal(NmiMessage.To((byte)index), requesterId: 0);
         }
     }
 

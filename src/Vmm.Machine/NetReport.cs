@@ -16,6 +16,7 @@ namespace Vmm.Machine;
 /// <param name="Capture">Where frames are recorded; null for nowhere.</param>
 /// <param name="ReceiveLimits">What the guest may receive.</param>
 /// <param name="SendLimits">What the guest may send.</param>
-/// <param name="Statistics">What it has done in this life of the machine; null before its first.</param>
+/// <param name="Statistics">What it has done; null where that is not known.</param>
+/// <param name="Since">From when on that counts: its coming to the machine, through all resets of the guest.</param>
 public sealed record NetReport(NetConfig Config, int Slot, bool IsLeaving, MacAddress Mac, int? Mtu, string? InterfaceName, bool IsLinkUp, string? Capture,
-    RateLimits ReceiveLimits, RateLimits SendLimits, VirtioNetStatistics? Statistics);
+    RateLimits ReceiveLimits, RateLimits SendLimits, VirtioNetStatistics? Statistics, DateTimeOffset Since);

@@ -30,7 +30,9 @@ public abstract partial class DiskImageBase
     {
         if (_engine is null)
         {
-            request.End(((IBlockBackend)this).Execute(request));
+            BlockResult result = Execute(request, out ImageException? failure);
+            Tell(request, result, failure);
+            request.End(result);
             return;
         }
 
@@ -54,7 +56,14 @@ public abstract partial class DiskImageBase
     internal void TransferEnded(BlockRequest request, int ticket, int error)
     {
         LeaveTransfer(ticket);
-        End(request, error == 0 ? BlockResult.Ok : Failed(HostImageFile.Failure(Name, request.Operation == BlockOperation.Write ? "writing" : "reading", error)));
+        if (error == 0)
+        {
+            End(request, BlockResult.Ok);
+            return;
+        }
+
+        ImageException failure = HostImageFile.Failure(Name, request.Operation == BlockOperation.Write ? "writing" : "reading", error);
+        Finish(request, Failed(failure), failure);
     }
 
     /// <summary>Begins a read or write without blocking, if it lies in the file as it is.</summary>
@@ -86,8 +95,11 @@ public abstract partial class DiskImageBase
     }
 
     /// <summary>A request that was begun has ended.</summary>
-    protected void End(BlockRequest request, BlockResult result)
+    protected void End(BlockRequest request, BlockResult result) => Finish(request, result, null);
+
+    private void Finish(BlockRequest request, BlockResult result, ImageException? failure)
     {
+        Tell(request, result, failure);
         request.End(result);
         NoteEnd();
     }
@@ -149,7 +161,26 @@ public abstract partial class DiskImageBase
         _engine!.Post(_runChanges!, null);
     }
 
-    private void RunOne(object? request) => End((BlockRequest)request!, ((IBlockBackend)this).Execute((BlockRequest)request!));
+    private void RunOne(object? request)
+    {
+        BlockResult result = Execute((BlockRequest)request!, out ImageException? failure);
+        Finish((BlockRequest)request!, result, failure);
+    }
+
+    private BlockResult Execute(BlockRequest request, out ImageException? failure)
+    {
+        t_failure = null;
+        BlockResult result = ((IBlockBackend)this).Execute(request);
+        failure = TakeFailure();
+        return result;
+    }
+
+    private static ImageException? TakeFailure()
+    {
+        ImageException? failure = t_failure;
+        t_failure = null;
+        return failure;
+    }
 
     private void RunChanges(object? nothing)
     {
@@ -176,7 +207,7 @@ public abstract partial class DiskImageBase
     private void RunChangesInGroups()
     {
         const int Most = 64;
-        List<(BlockRequest Request, BlockResult Result)> done = new(Most);
+        List<(BlockRequest Request, BlockResult Result, ImageException? Failure)> done = new(Most);
         while (true)
         {
             BlockRequest? request;
@@ -190,10 +221,12 @@ public abstract partial class DiskImageBase
                 }
             }
 
-            if (request is not null) done.Add((request, ((IBlockBackend)this).Execute(request)));
+            if (request is not null) done.Add((request, Execute(request, out ImageException? why), why));
             if (request is not null && done.Count < Most) continue;
             BlockResult tables = TrySettleTables();
-            foreach ((BlockRequest ended, BlockResult result) in done) End(ended, result == BlockResult.Ok ? tables : result);
+            ImageException? tablesFailure = TakeFailure();
+            foreach ((BlockRequest ended, BlockResult result, ImageException? failure) in done)
+                Finish(ended, result == BlockResult.Ok ? tables : result, result == BlockResult.Ok ? tablesFailure : failure);
             done.Clear();
         }
     }
@@ -236,7 +269,8 @@ public abstract partial class DiskImageBase
             }
 
             BlockResult result = FlushTables();
-            foreach (BlockRequest request in _flushing) End(request, result);
+            ImageException? failure = TakeFailure();
+            foreach (BlockRequest request in _flushing) Finish(request, result, failure);
             _flushing.Clear();
             Tidy();
         }

@@ -6,7 +6,12 @@ namespace Vmm.Storage;
 /// <summary>What every image does with a request before and after its own part: bounds, refusals, failures as values.</summary>
 public abstract partial class DiskImageBase : IDiskImage
 {
+    // The last failure of a call on this thread: a request that ends there takes it along.
+    [ThreadStatic]
+    private static ImageException? t_failure;
+
     private string? _firstError;
+    private Action<BlockFailure>? _report;
 
     /// <inheritdoc/>
     public event Action? Resized;
@@ -32,8 +37,16 @@ public abstract partial class DiskImageBase : IDiskImage
     /// <inheritdoc/>
     public string? FirstError => Volatile.Read(ref _firstError);
 
-    /// <summary>Told of the first failure of a guest's request, in one line, and of no other. Any thread.</summary>
-    public Action<string>? Report { get; set; }
+    /// <summary>Told of every begun request that fails, unless the guest asked for what cannot be; of images below this one, too. Any thread; must not block.</summary>
+    public Action<BlockFailure>? Report
+    {
+        get => _report;
+        set
+        {
+            _report = value;
+            if (Backing is DiskImageBase below) below.Report = value;
+        }
+    }
 
     /// <inheritdoc/>
     public BlockResult Read(ulong offset, ReadOnlySpan<IoVec> vectors)
@@ -175,8 +188,19 @@ public abstract partial class DiskImageBase : IDiskImage
 
     private BlockResult Failed(ImageException e)
     {
-        if (Interlocked.CompareExchange(ref _firstError, e.Message, null) is null) Report?.Invoke(e.Message);
+        Interlocked.CompareExchange(ref _firstError, e.Message, null);
+        t_failure = e;
         OnFailure(e);
         return e.Result;
+    }
+
+    private void Tell(BlockRequest request, BlockResult result, ImageException? failure)
+    {
+        if (_report is not { } report || result is BlockResult.Ok or BlockResult.OutOfRange or BlockResult.ReadOnly) return;
+        // That storage cannot be given back is no failure of the disk.
+        if (result == BlockResult.NotSupported && request.Operation is (BlockOperation.Discard or BlockOperation.WriteZeroes)) return;
+        bool hasPlace = request.Operation != BlockOperation.Flush;
+        report(new BlockFailure(request.Operation, hasPlace ? request.Offset : 0, hasPlace ? request.Count : 0, result, failure?.ErrorNumber ?? 0,
+            failure?.Message ?? $"{Name}: {result}"));
     }
 }

@@ -59,7 +59,7 @@ internal sealed class HostImageFile(BlockFile file, bool ignoreFlush = false) : 
     internal static ImageException Failure(string name, string action, int error)
     {
         BlockResult result = error is ENOSPC or EDQUOT ? BlockResult.NoSpace : BlockResult.IoError;
-        return new ImageException(result, $"{action} {name}: {Marshal.GetPInvokeErrorMessage(error)}");
+        return new ImageException(result, $"{action} {name}: {Marshal.GetPInvokeErrorMessage(error)}", error);
     }
 
     private void Check(int error, string action)

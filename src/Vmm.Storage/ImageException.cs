@@ -11,10 +11,13 @@ public sealed class ImageException : IOException
 
     public ImageException() { }
 
-    internal ImageException(BlockResult result, string message) : base(message) => Result = result;
+    internal ImageException(BlockResult result, string message, int errorNumber = 0) : base(message) => (Result, ErrorNumber) = (result, errorNumber);
 
     /// <summary>What a guest's request that ran into this ends with.</summary>
     public BlockResult Result { get; } = BlockResult.NotSupported;
+
+    /// <summary>The host's error number (errno); 0 where it was not the host that failed.</summary>
+    public int ErrorNumber { get; }
 
     internal static ImageException Corrupt(string message) => new(BlockResult.Corrupt, message);
 }

@@ -86,13 +86,7 @@ public sealed class VirtioBlock : IVirtioDevice, IStateful<VirtioBlockState>, ID
         get
         {
             VirtioBlockStatistics sum = default;
-            foreach (BlockRequestServer server in _servers)
-            {
-                VirtioBlockStatistics one = server.Statistics;
-                sum = new(sum.Reads + one.Reads, sum.Writes + one.Writes, sum.ReadBytes + one.ReadBytes, sum.WrittenBytes + one.WrittenBytes,
-                    sum.Flushes + one.Flushes, sum.Discards + one.Discards, sum.ZeroedRanges + one.ZeroedRanges, sum.Errors + one.Errors);
-            }
-
+            foreach (BlockRequestServer server in _servers) sum += server.Statistics;
             return sum;
         }
     }

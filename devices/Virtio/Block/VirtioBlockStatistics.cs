@@ -13,7 +13,4 @@ public readonly record struct VirtioBlockStatistics(ulong Reads, ulong Writes, u
 {
     public static VirtioBlockStatistics operator +(VirtioBlockStatistics a, VirtioBlockStatistics b) => new(a.Reads + b.Reads, a.Writes + b.Writes, a.ReadBytes + b.ReadBytes,
         a.WrittenBytes + b.WrittenBytes, a.Flushes + b.Flushes, a.Discards + b.Discards, a.ZeroedRanges + b.ZeroedRanges, a.Errors + b.Errors);
-
-    public static VirtioBlockStatistics operator -(VirtioBlockStatistics a, VirtioBlockStatistics b) => new(a.Reads - b.Reads, a.Writes - b.Writes, a.ReadBytes - b.ReadBytes,
-        a.WrittenBytes - b.WrittenBytes, a.Flushes - b.Flushes, a.Discards - b.Discards, a.ZeroedRanges - b.ZeroedRanges, a.Errors - b.Errors);
 }

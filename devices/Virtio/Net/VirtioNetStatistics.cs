@@ -14,7 +14,4 @@ public readonly record struct VirtioNetStatistics(ulong ReceivedFrames, ulong Re
     public static VirtioNetStatistics operator +(VirtioNetStatistics a, VirtioNetStatistics b) => new(a.ReceivedFrames + b.ReceivedFrames,
         a.ReceivedBytes + b.ReceivedBytes, a.ReceiveFiltered + b.ReceiveFiltered, a.ReceiveDropped + b.ReceiveDropped,
         a.SentFrames + b.SentFrames, a.SentBytes + b.SentBytes, a.SendDropped + b.SendDropped);
-
-    public static VirtioNetStatistics operator -(VirtioNetStatistics a, VirtioNetStatistics b) => new(a.ReceivedFrames - b.ReceivedFrames, a.ReceivedBytes - b.ReceivedBytes, a.ReceiveFiltered - b.ReceiveFiltered,
-        a.ReceiveDropped - b.ReceiveDropped, a.SentFrames - b.SentFrames, a.SentBytes - b.SentBytes, a.SendDropped - b.SendDropped);
 }

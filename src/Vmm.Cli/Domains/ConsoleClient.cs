@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Vmm.Control.Domains;
+using Vmm.Control.Rpc;
 using Vmm.Host;
 
 namespace Vmm.Cli.Domains;
@@ -21,25 +22,34 @@ internal sealed class ConsoleClient
     private readonly Lock _gate = new();
     private readonly string _path;
     private readonly DomainFolder _folder;
+    private readonly string _name;
     private readonly byte _escape;
     private Socket? _socket;
     private volatile bool _hasLeft;
 
-    private ConsoleClient(DomainFolder folder, string path, byte escape) => (_folder, _path, _escape) = (folder, path, escape);
+    private ConsoleClient(DomainFolder folder, ConsoleEntry console, string path, byte escape) => (_folder, _name, _path, _escape) = (folder, console.Name, path, escape);
 
     /// <summary>Connects and stays.</summary>
     /// <param name="folder">The domain.</param>
-    /// <param name="port">The serial port, from 0.</param>
+    /// <param name="name">The console's name in <c>console.list</c>; null for the guest's own.</param>
     /// <param name="escape">What leaves.</param>
     /// <exception cref="DomainException">There is no such console.</exception>
-    public static int Run(DomainFolder folder, int port, byte escape)
+    public static int Run(DomainFolder folder, string? name, byte escape)
     {
-        string path = folder.ConsoleOf(port);
-        ConsoleClient client = new(folder, path, escape);
-        Socket first = client.TryConnect() ?? throw new DomainException($"domain '{DomainVerb.NameOf(folder)}' has no console {port}");
+        IReadOnlyList<ConsoleEntry> all = DomainVerb.Ask(folder, (d, cancellation) => d.GetConsolesAsync(cancellation));
+        ConsoleEntry console = all.FirstOrDefault(c => name is null ? c.IsDefault : c.Name == name)
+            ?? throw new DomainException($"domain '{DomainVerb.NameOf(folder)}' has no console {name}; there are: {string.Join(", ", all.Select(c => c.Name))}");
+        ConsoleClient client = new(folder, console, console.Path ?? "", escape);
+        Socket first = client.TryConnect() ?? throw new DomainException($"domain '{DomainVerb.NameOf(folder)}': {console.Name} {(console.Path is { } path ? $"is at {path} and cannot be connected to" : "leads nowhere")}");
         using (Terminal? terminal = Terminal.TryEnterRaw(0))
         {
-            if (terminal is not null) StandardError.Note($"connected to '{DomainVerb.NameOf(folder)}'; Ctrl-{(char)(escape | '@')} leaves");
+            if (terminal is not null)
+            {
+                StandardError.Note($"connected to '{DomainVerb.NameOf(folder)}'; Ctrl-{(char)(escape | '@')} leaves");
+                terminal.Resized += () => client.TellSize(terminal);
+                client.TellSize(terminal);
+            }
+
             new Thread(client.ReadInput) { IsBackground = true, Name = "input" }.Start();
             client.Show(first);
         }
@@ -47,8 +57,23 @@ internal sealed class ConsoleClient
         return (int)ExitCode.Ok;
     }
 
+    /// <summary>A virtio console has a size, which the guest follows; a serial port has none.</summary>
+    private void TellSize(Terminal terminal)
+    {
+        if (_name.StartsWith("serial", StringComparison.Ordinal) || terminal.Size is not { } size) return;
+        try
+        {
+            DomainVerb.Tell(_folder, (d, cancellation) => d.ResizeConsoleAsync(size.Columns, size.Rows, _name, cancellation));
+        }
+        catch (Exception e) when (e is DomainException or DomainRefusedException)
+        {
+            // The guest is between two lives, or its device is not up: the next change comes through.
+        }
+    }
+
     private Socket? TryConnect()
     {
+        if (_path.Length == 0) return null;
         Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {

@@ -18,6 +18,9 @@ internal static class CreateCommand
         Option<bool> dryRun = new("--dryrun", "-n", "-N") { Description = "Print the configuration as JSON and start nothing." };
         Option<bool> quiet = new("--quiet", "-q") { Description = "Print nothing but errors." };
         Option<bool> keep = new("--no-monitor", "-e") { Description = "Nobody acts when the guest ends: the domain stays, without on_poweroff, on_reboot and on_crash." };
+        Option<bool> viewer = new("--vncviewer", "-V") { Description = "Refused: there is no display yet." };
+        Option<bool> autopass = new("--vncviewer-autopass", "-A") { Description = "Refused: there is no display yet." };
+        Option<bool> masks = new("--ignore-global-affinity-masks") { Description = "Of xl: without effect, as there are no such masks." };
         Option<string?> defconfig = new("--defconfig", "-f") { HelpName = "FILE", Description = "The configuration file." };
         Argument<string[]> words = new("FILE [KEY=VALUE]")
         {
@@ -26,6 +29,7 @@ internal static class CreateCommand
         };
         return DomainVerb.New("create", "Create a domain from a configuration file in the format of xl (and of xm, as far as that is no program).", result =>
         {
+            if (result.GetValue(viewer) || result.GetValue(autopass)) throw new DomainException("there is no display yet that a viewer could show; -c connects to the console");
             List<string> additions = [.. result.GetValue(words) ?? []];
             string? file = result.GetValue(defconfig);
             if (file is null && additions.Count != 0)
@@ -35,9 +39,9 @@ internal static class CreateCommand
             }
 
             if (file is null) throw new DomainException("the configuration file is missing");
-            Wishes wishes = new(result.GetValue(dryRun), result.GetValue(paused), result.GetValue(foreground), result.GetValue(console), result.GetValue(quiet), result.GetValue(keep));
+            Wishes wishes = new(result.GetValue(dryRun) || GlobalFlags.IsDryRun, result.GetValue(paused), result.GetValue(foreground), result.GetValue(console), result.GetValue(quiet), result.GetValue(keep));
             return Run(DomainFile.Read(file, additions), wishes, result.InvocationConfiguration.Output);
-        }, console, paused, foreground, dryRun, quiet, keep, defconfig, words);
+        }, console, paused, foreground, dryRun, quiet, keep, viewer, autopass, masks, defconfig, words);
     }
 
     private static int Run(DomainFile file, Wishes wishes, TextWriter output)
@@ -65,7 +69,7 @@ internal static class CreateCommand
     {
         if (DomainProcess.Start(config, wishes.Paused, wishes.Quiet, out int exitCode) is not { } id) return exitCode;
         if (!wishes.Quiet) StandardError.Note($"domain '{config.Name}' is there, with id {id}");
-        return wishes.Console ? ConsoleClient.Run(DomainVerb.Find(id.ToString(CultureInfo.InvariantCulture)), port: 0, ConsoleClient.CtrlBracket) : exitCode;
+        return wishes.Console ? ConsoleClient.Run(DomainVerb.Find(id.ToString(CultureInfo.InvariantCulture)), name: null, ConsoleClient.CtrlBracket) : exitCode;
     }
 
     private static int RunInForeground(DomainConfig config, Wishes wishes)
@@ -75,7 +79,8 @@ internal static class CreateCommand
         {
             if (!wishes.Quiet) StandardError.Note($"domain '{DomainVerb.NameOf(folder)}' is there, with id {folder.Id}");
             if (!wishes.Console) return;
-            client = new Thread(() => ConsoleClient.Run(folder, port: 0, ConsoleClient.CtrlBracket)) { IsBackground = true };
+            // A guest may have ended before anybody saw its console.
+            client = new Thread(() => DomainVerb.Run(() => ConsoleClient.Run(folder, name: null, ConsoleClient.CtrlBracket))) { IsBackground = true };
             client.Start();
         });
         client?.Join();

@@ -1,3 +1,5 @@
+using Vmm.Control.Rpc;
+
 namespace Vmm.Cli.Domains;
 
 /// <summary>A domain did not do what it was asked. The message is one line for the user.</summary>
@@ -13,4 +15,7 @@ internal sealed class DomainRefusedException : Exception
 
     /// <summary>What the process ends with.</summary>
     public ExitCode Code { get; } = ExitCode.Failed;
+
+    /// <summary>What the domain said beside the message; null for nothing.</summary>
+    public RpcErrorData? Details { get; init; }
 }

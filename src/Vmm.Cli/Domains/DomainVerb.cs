@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using System.Globalization;
 using StreamJsonRpc;
 using Vmm.Control.Domains;
@@ -43,10 +44,19 @@ internal static class DomainVerb
     }
 
     /// <summary>The domain that a verb is about.</summary>
-    public static Argument<string> Domain() => new("DOMAIN") { Description = "Its id or name." };
+    public static Argument<string> Domain() => WithNames(new Argument<string>("DOMAIN") { Description = "Its id or name." });
 
     /// <summary>The domains that a verb is about, all of them where none is named.</summary>
-    public static Argument<string[]> Domains() => new("DOMAIN") { Description = "Ids or names; all domains where none is given.", Arity = ArgumentArity.ZeroOrMore };
+    public static Argument<string[]> Domains() => WithNames(new Argument<string[]>("DOMAIN") { Description = "Ids or names; all domains where none is given.", Arity = ArgumentArity.ZeroOrMore });
+
+    /// <summary>Has the shell complete an argument with the names of domains.</summary>
+    public static Argument<T> WithNames<T>(Argument<T> argument)
+    {
+        // Else the names would stand in the help.
+        argument.HelpName = argument.Name;
+        argument.CompletionSources.Add(_ => Names());
+        return argument;
+    }
 
     /// <summary>Does the work of a verb; a failure is one line and an exit code.</summary>
     public static int Run(Func<int> work)
@@ -68,8 +78,15 @@ internal static class DomainVerb
         catch (DomainRefusedException e)
         {
             StandardError.Error(e.Message.ReplaceLineEndings(" "));
+            if (GlobalFlags.IsVerbose) Print(e.Details);
             return (int)e.Code;
         }
+    }
+
+    private static void Print(RpcErrorData? details)
+    {
+        foreach (string cause in details?.Causes.Skip(1) ?? []) StandardError.Note($"because: {cause}");
+        foreach (string line in details?.Log ?? []) StandardError.Note($"its log: {line}");
     }
 
     /// <summary>The domains of this user.</summary>
@@ -126,12 +143,24 @@ internal static class DomainVerb
         }
         catch (RemoteInvocationException e)
         {
-            throw new DomainRefusedException(CodeOf((RpcErrorCode)e.ErrorCode), e.Message);
+            throw new DomainRefusedException(CodeOf((RpcErrorCode)e.ErrorCode), e.Message) { Details = DomainClient.DetailsOf(e) };
         }
         catch (RemoteRpcException e)
         {
             // What the library has a type of its own for, such as an unknown method.
             throw new DomainRefusedException(e.ErrorCode is { } code ? CodeOf((RpcErrorCode)(int)code) : ExitCode.Failed, e.Message);
+        }
+    }
+
+    private static IEnumerable<CompletionItem> Names()
+    {
+        try
+        {
+            return [.. Registry().List().Select(folder => new CompletionItem(NameOf(folder)))];
+        }
+        catch (DomainException)
+        {
+            return [];
         }
     }
 

@@ -14,13 +14,42 @@ internal static class InfoCommand
 {
     private const int MegabyteShift = 20;
 
-    public static Command Create() => DomainVerb.New("info", "Print what there is to say of this host; 'vmm doctor' says what it can do for guests.", result =>
+    public static Command Create()
     {
-        StringBuilder text = new();
-        foreach ((string name, string value) in Facts()) text.Append(CultureInfo.InvariantCulture, $"{name,-23}: {value}\n");
-        result.InvocationConfiguration.Output.Write(text);
-        return (int)ExitCode.Ok;
-    });
+        Option<bool> numa = new("--numa", "-n") { Description = "Also which processor is where, and the memory of each node." };
+        return DomainVerb.New("info", "Print what there is to say of this host; 'vmm doctor' says what it can do for guests.", result =>
+        {
+            StringBuilder text = new();
+            foreach ((string name, string value) in Facts()) text.Append(CultureInfo.InvariantCulture, $"{name,-23}: {value}\n");
+            if (result.GetValue(numa)) AppendTopology(text);
+            result.InvocationConfiguration.Output.Write(text);
+            return (int)ExitCode.Ok;
+        }, numa);
+    }
+
+    // xl's tables, without the distances between nodes.
+    private static void AppendTopology(StringBuilder text)
+    {
+        text.Append("cpu_topology           :\ncpu:    core    socket     node\n");
+        for (int cpu = 0; cpu < Environment.ProcessorCount; cpu++)
+        {
+            string folder = string.Create(CultureInfo.InvariantCulture, $"/sys/devices/system/cpu/cpu{cpu}/topology");
+            int node = HostNodes.All.FirstOrDefault(n => HostNodes.Cpus(n).Contains(cpu));
+            text.Append(CultureInfo.InvariantCulture, $"{cpu,3}:    {Read($"{folder}/core_id"),4}     {Read($"{folder}/physical_package_id"),4}     {node,4}\n");
+        }
+
+        text.Append("numa_info              :\nnode:    memsize    memfree\n");
+        foreach (int node in HostNodes.All) text.Append(CultureInfo.InvariantCulture, $"{node,4}:    {NodeMegabytes(node, "MemTotal:"),7}    {NodeMegabytes(node, "MemFree:"),7}\n");
+    }
+
+    // "Node 0 MemTotal:       16310896 kB"
+    private static string NodeMegabytes(int node, string name)
+    {
+        const int KilobytesShift = 10;
+        string file = string.Create(CultureInfo.InvariantCulture, $"/sys/devices/system/node/node{node}/meminfo");
+        string[]? words = File.Exists(file) ? File.ReadLines(file).Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)).FirstOrDefault(w => w.Length > 3 && w[2] == name) : null;
+        return words is not null && ulong.TryParse(words[3], NumberStyles.None, CultureInfo.InvariantCulture, out ulong kilobytes) ? Text(kilobytes >> KilobytesShift) : "unknown";
+    }
 
     private static IEnumerable<(string Name, string Value)> Facts()
     {

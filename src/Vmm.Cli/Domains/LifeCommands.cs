@@ -31,11 +31,12 @@ internal static class LifeCommands
     public static Command Destroy()
     {
         Argument<string> domain = DomainVerb.Domain();
+        Option<bool> force = new("--force", "-f") { Description = "Of xl, for Domain-0: without effect, as that is this host." };
         return DomainVerb.New("destroy", "End a domain at once, as if its plug were pulled.", result =>
         {
             Destroy(DomainVerb.Find(result.GetRequiredValue(domain)));
             return (int)ExitCode.Ok;
-        }, domain);
+        }, force, domain);
     }
 
     public static Command Sysrq()

@@ -13,19 +13,26 @@ internal static class ListCommand
 {
     private const int BytesShift = 20;
 
+    /// <summary>Which columns there are beside those that are always there.</summary>
+    private sealed record Columns(bool Verbose, bool Label, bool Pool, bool Nodes);
+
     public static Command Create()
     {
         Option<bool> asJson = new("--long", "-l") { Description = "Print all details as JSON." };
-        Option<bool> verbose = new("--verbose", "-v") { Description = "Also UUIDs and the reasons why domains ended." };
+        Option<bool> verbose = new("--verbose", "-v") { Description = "Also UUIDs, the reasons why domains ended, and xl's security labels." };
+        Option<bool> label = new("--context", "-Z") { Description = "Also xl's security labels, which nothing has here." };
+        Option<bool> pool = new("--cpupool", "-c") { Description = "Also xl's pools of processors, which nothing has here." };
+        Option<bool> nodes = new("--numa", "-n") { Description = "Also the host's nodes on whose processors the vCPUs may run." };
         Argument<string[]> names = DomainVerb.Domains();
         return DomainVerb.New("list", "List the domains.", result =>
         {
             string[] asked = result.GetValue(names) ?? [];
             IReadOnlyList<DomainStatus> domains = DomainStatus.Read(asked);
             bool hasHost = asked.Length == 0 || asked.Any(DomainVerb.IsHost);
-            result.InvocationConfiguration.Output.Write(result.GetValue(asJson) ? Json(domains, hasHost) : Table(domains, hasHost, result.GetValue(verbose)));
+            Columns columns = new(result.GetValue(verbose), result.GetValue(label), result.GetValue(pool), result.GetValue(nodes));
+            result.InvocationConfiguration.Output.Write(result.GetValue(asJson) ? Json(domains, hasHost) : Table(domains, hasHost, columns));
             return (int)ExitCode.Ok;
-        }, asJson, verbose, names);
+        }, asJson, verbose, label, pool, nodes, names);
     }
 
     public static Command CreateVmList() => DomainVerb.New("vm-list", "List the domains by their UUIDs.", result =>
@@ -65,24 +72,32 @@ internal static class ListCommand
         _ => "",
     };
 
-    private static string Table(IReadOnlyList<DomainStatus> domains, bool hasHost, bool isVerbose)
+    private static string Table(IReadOnlyList<DomainStatus> domains, bool hasHost, Columns columns)
     {
         StringBuilder text = new("Name                                        ID   Mem VCPUs\tState\tTime(s)");
-        text.Append(isVerbose ? "   UUID                            Reason-Code\tSecurity Label\n" : "\n");
-        if (hasHost) AppendRow(text, DomainVerb.HostName, 0, HostStatus.MemoryMegabytes, Environment.ProcessorCount, "r-----", HostStatus.BusySeconds, isVerbose ? Guid.Empty : null);
+        if (columns.Verbose) text.Append("   UUID                            Reason-Code\tSecurity Label");
+        else if (columns.Label) text.Append("   Security Label");
+        if (columns.Pool) text.Append("         Cpupool");
+        if (columns.Nodes) text.Append(" NODE Affinity");
+        text.Append('\n');
+        if (hasHost) AppendRow(text, columns, DomainVerb.HostName, 0, HostStatus.MemoryMegabytes, Environment.ProcessorCount, "r-----", HostStatus.BusySeconds, Guid.Empty, "-", "all");
         foreach (DomainStatus domain in domains)
         {
-            AppendRow(text, domain.Name, domain.Folder.Id, ((domain.Info?.MemoryBytes ?? 0) - (domain.Info?.BalloonBytes ?? 0)) >> BytesShift, domain.Info?.Vcpus ?? 0, Letters(domain), domain.Info?.CpuSeconds ?? 0,
-                isVerbose ? domain.Record.Uuid : null, ReasonCode(domain.Info?.State == DomainState.Ended ? domain.Info.LastEnd : null));
+            ulong megabytes = ((domain.Info?.MemoryBytes ?? 0) - (domain.Info?.BalloonBytes ?? 0)) >> BytesShift;
+            AppendRow(text, columns, domain.Name, domain.Folder.Id, megabytes, domain.Info?.Vcpus ?? 0, Letters(domain), domain.Info?.CpuSeconds ?? 0,
+                domain.Record.Uuid, ReasonCode(domain.Info?.State == DomainState.Ended ? domain.Info.LastEnd : null), HostNodes.Of(domain.Vcpus.SelectMany(v => v.Affinity)));
         }
 
         return text.ToString();
     }
 
-    private static void AppendRow(StringBuilder text, string name, int id, ulong megabytes, int vcpus, string state, double seconds, Guid? uuid, string reason = "-")
+    private static void AppendRow(StringBuilder text, Columns columns, string name, int id, ulong megabytes, int vcpus, string state, double seconds, Guid uuid, string reason, string nodes)
     {
         text.Append(CultureInfo.InvariantCulture, $"{name,-40} {id,5} {megabytes,5} {vcpus,5}     {state}  {seconds,8:F1}");
-        if (uuid is not null) text.Append(CultureInfo.InvariantCulture, $" {uuid} {reason,8} {"-",16}");
+        if (columns.Verbose) text.Append(CultureInfo.InvariantCulture, $" {uuid} {reason,8}");
+        if (columns.Verbose || columns.Label) text.Append(CultureInfo.InvariantCulture, $" {"-",16}");
+        if (columns.Pool) text.Append(CultureInfo.InvariantCulture, $" {"-",16}");
+        if (columns.Nodes) text.Append(CultureInfo.InvariantCulture, $" {nodes}");
         text.Append('\n');
     }
 

@@ -85,7 +85,7 @@ internal static class ShutdownCommands
         DomainWait.For(() => HasEnded(folder) || DomainStatus.TryRead(folder)?.Info is not { } now || now.Boots > before.Boots, TimeSpan.MaxValue);
     }
 
-    private static Argument<string[]> Some() => new("DOMAIN") { Description = "Ids or names.", Arity = ArgumentArity.ZeroOrMore };
+    private static Argument<string[]> Some() => DomainVerb.WithNames(new Argument<string[]>("DOMAIN") { Description = "Ids or names.", Arity = ArgumentArity.ZeroOrMore });
 
     private static IReadOnlyList<DomainFolder> Chosen(string[] names, bool all)
     {

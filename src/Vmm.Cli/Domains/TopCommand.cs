@@ -45,8 +45,12 @@ internal static class TopCommand
 
     private static void ShowLive(string[] names, TimeSpan delay, int most)
     {
+        // It goes last: the terminal may tell of its size up to its end.
+        using AutoResetEvent again = new(false);
         using Terminal terminal = Terminal.TryEnterRaw(0)!;
         using ManualResetEventSlim leave = new();
+        terminal.Resized += () => again.Set();
+        WaitHandle[] wakes = [leave.WaitHandle, again];
         new Thread(() => WaitForKey(leave)) { IsBackground = true, Name = "keys" }.Start();
         Write(HideCursor + Clear);
         try
@@ -57,7 +61,7 @@ internal static class TopCommand
                 IReadOnlyList<TopSample> now = TopSample.Take(names);
                 Write(Screen(now, before, terminal.Size));
                 before = now;
-                if (leave.Wait(delay)) return;
+                if (WaitHandle.WaitAny(wakes, delay) == 0) return;
             }
         }
         finally

@@ -30,7 +30,7 @@ internal static class TopTable
     private static string[] Cells(TopSample sample, TopSample? before)
     {
         DomainInfo? info = sample.Status.Info;
-        ulong most = info?.MemoryBytes ?? 0, has = most - Math.Min(most, info?.BalloonBytes ?? 0);
+        ulong made = info?.MemoryBytes ?? 0, has = made - Math.Min(made, info?.BalloonBytes ?? 0), most = info?.MaximumMemoryBytes ?? 0;
         return
         [
             sample.Status.Name,

@@ -7,7 +7,7 @@ using Vmm.Control.Xl;
 
 namespace Vmm.Cli.Domains;
 
-/// <summary><c>vmm vcpu-list</c> and <c>vmm vcpu-pin</c>.</summary>
+/// <summary><c>vmm vcpu-list</c>, <c>vcpu-pin</c> and <c>vcpu-set</c>.</summary>
 internal static class VcpuCommands
 {
     public static Command List()
@@ -32,17 +32,33 @@ internal static class VcpuCommands
         Argument<string> vcpu = new("VCPU") { Description = "Its number, or all." };
         Argument<string> hard = new("HARD") { Description = "The processors on which it may run: 0-3,5,^1, all, nodes:0; - leaves them as they are." };
         Argument<string?> soft = new("SOFT") { Description = "The processors that it likes better: only - and all, for none are liked better.", Arity = ArgumentArity.ZeroOrOne };
+        Option<bool> force = new("--force", "-f") { Description = "Undo what the hypervisor has pinned for itself: without effect, as nothing is." };
         return DomainVerb.New("vcpu-pin", "Say on which processors of the host vCPUs may run.", result =>
         {
             DomainFolder folder = DomainVerb.Find(result.GetRequiredValue(domain));
             if (result.GetValue(soft) is not (null or "-" or "all")) throw new DomainException("vCPUs cannot like processors better here: the soft affinity is - or all");
             int? index = IndexOf(result.GetRequiredValue(vcpu));
-            if (result.GetRequiredValue(hard) is not "-") Set(folder, index, result.GetRequiredValue(hard));
+            if (result.GetRequiredValue(hard) is not "-") Place(folder, index, result.GetRequiredValue(hard));
             return (int)ExitCode.Ok;
-        }, domain, vcpu, hard, soft);
+        }, force, domain, vcpu, hard, soft);
     }
 
-    private static void Set(DomainFolder folder, int? index, string hard)
+    public static Command Set()
+    {
+        Argument<string> domain = DomainVerb.Domain();
+        Argument<int> count = new("COUNT") { Description = "How many." };
+        Option<bool> ignore = new("--ignore-host", "-i") { Description = "Also more than the host has processors." };
+        return DomainVerb.New("vcpu-set", "Set how many vCPUs a domain has. Refused, unless it has so many: they do not come and go while a guest runs yet.", result =>
+        {
+            DomainFolder folder = DomainVerb.Find(result.GetRequiredValue(domain));
+            int asked = result.GetRequiredValue(count), has = DomainVerb.Ask(folder, (d, cancellation) => d.GetInfoAsync(cancellation)).Vcpus;
+            if (asked == has) return (int)ExitCode.Ok;
+            throw new DomainRefusedException(ExitCode.Failed, $"domain '{DomainVerb.NameOf(folder)}' has {has} vCPUs, which cannot be {asked} while it is there: write vcpus={asked} into its file and create it "
+                + "anew (in Linux, 'echo 0 >/sys/devices/system/cpu/cpuN/online' puts one to rest)");
+        }, ignore, domain, count);
+    }
+
+    private static void Place(DomainFolder folder, int? index, string hard)
     {
         IReadOnlyList<int> cpus = XlCpuList.Parse(hard, Environment.ProcessorCount, out string? error) ?? throw new DomainException(error!);
         DomainVerb.Tell(folder, (d, cancellation) => d.PinVcpuAsync(cpus, index, cancellation));

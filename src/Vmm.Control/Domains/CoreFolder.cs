@@ -10,11 +10,12 @@ internal sealed class CoreFolder(string path)
     private const string Suffix = ".core";
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <summary>/var/lib/vmm/dump for root, else in $XDG_STATE_HOME or ~/.local/state.</summary>
+    /// <summary>$VMM_DUMP_DIR; where that is not set /var/lib/vmm/dump for root, else in $XDG_STATE_HOME or ~/.local/state.</summary>
     public static string Default
     {
         get
         {
+            if (Environment.GetEnvironmentVariable("VMM_DUMP_DIR") is { Length: > 0 } chosen) return Path.GetFullPath(chosen);
             if (Environment.IsPrivilegedProcess) return "/var/lib/vmm/dump";
             string? state = Environment.GetEnvironmentVariable("XDG_STATE_HOME");
             if (string.IsNullOrEmpty(state)) state = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local", "state");

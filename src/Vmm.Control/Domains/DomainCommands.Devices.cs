@@ -21,7 +21,7 @@ internal sealed partial class DomainCommands
         return EntryOf(machine.Devices.FirstOrDefault(d => d.Config.Id == device.Id) ?? throw new RpcException(RpcErrorCode.NotFound, $"device '{device.Id}' is gone already"));
     });
 
-    public async Task<RemovalAnswer> RemoveDeviceAsync(string id, double waitSeconds, CancellationToken cancellation)
+    public async Task<RemovalAnswer> RemoveDeviceAsync(string id, double waitSeconds, bool force, CancellationToken cancellation)
     {
         if (waitSeconds is not (>= 0 and <= MostWaitSeconds)) throw new RpcException(RpcErrorCode.InvalidParameters, $"waitSeconds is from 0 to {MostWaitSeconds}");
         GuestMachine machine = host.Machine;
@@ -37,7 +37,7 @@ internal sealed partial class DomainCommands
             await Do(() =>
             {
                 CheckThere(machine, Given(id));
-                machine.RemoveDevice(id);
+                machine.RemoveDevice(id, force);
             }).ConfigureAwait(false);
             await gone.Task.WaitAsync(TimeSpan.FromSeconds(waitSeconds), cancellation).ConfigureAwait(false);
         }
@@ -55,7 +55,7 @@ internal sealed partial class DomainCommands
 
     public Task<IReadOnlyList<DiskEntry>> GetDisksAsync(CancellationToken cancellation) => Do<IReadOnlyList<DiskEntry>>(() =>
         [.. host.MachineAtAnyTime.Disks.Select(d => new DiskEntry(d.Config.Id, d.Slot, d.Config.Path, d.Config.Format, d.SizeBytes, d.Config.ReadOnly, d.Config.Snapshot,
-            d.Config.Cache, LimitSettings.Of(d.Limits), d.Statistics, d.IsLeaving))]);
+            d.Config.Cache, LimitSettings.Of(d.Limits), d.Statistics, d.Since, d.IsLeaving))]);
 
     public Task GrowDiskAsync(string id, ulong sizeBytes, CancellationToken cancellation) => Do(() => WithDisk(id).GrowDisk(id, sizeBytes));
 
@@ -63,7 +63,7 @@ internal sealed partial class DomainCommands
 
     public Task<IReadOnlyList<NetEntry>> GetNetsAsync(CancellationToken cancellation) => Do<IReadOnlyList<NetEntry>>(() =>
         [.. host.MachineAtAnyTime.Networks.Select(n => new NetEntry(n.Config.Id, n.Slot, LinkOf(n.Config.Link), n.InterfaceName, BridgeOf(n.Config.Link),
-            n.Mac.ToString(), n.Mtu, n.IsLinkUp, n.Capture, LimitSettings.Of(n.ReceiveLimits), LimitSettings.Of(n.SendLimits), n.Statistics, n.IsLeaving))]);
+            n.Mac.ToString(), n.Mtu, n.IsLinkUp, n.Capture, LimitSettings.Of(n.ReceiveLimits), LimitSettings.Of(n.SendLimits), n.Statistics, n.Since, n.IsLeaving))]);
 
     public Task SetNetLinkAsync(string id, bool up, CancellationToken cancellation) => Do(() => WithNet(id).SetNetLink(id, up));
 

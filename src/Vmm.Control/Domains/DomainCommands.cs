@@ -61,20 +61,32 @@ internal sealed partial class DomainCommands(DomainHost host, JsonRpc client) : 
     {
         if (Given(cpus).Count == 0) throw new RpcException(RpcErrorCode.InvalidParameters, "at least one processor is needed");
         GuestMachine machine = host.Machine;
-        int count = host.VcpuCount;
-        if (vcpu is < 0 || vcpu >= count) throw new RpcException(RpcErrorCode.NotFound, $"there is no vCPU {vcpu}; the domain has {count}");
-        foreach (int index in vcpu is { } one ? [one] : Enumerable.Range(0, count)) machine.PinVcpu(index, cpus);
+        if (vcpu is { } given) CheckVcpu(given);
+        foreach (int index in vcpu is { } one ? [one] : Enumerable.Range(0, host.VcpuCount)) machine.PinVcpu(index, cpus);
     });
 
     public Task SetMemoryAsync(ulong sizeBytes, CancellationToken cancellation) => Do(() =>
     {
-        ulong most = host.MemoryBytes;
-        if (sizeBytes > most) throw new RpcException(RpcErrorCode.InvalidParameters, $"{SizeText.Format(sizeBytes)} is more than the {SizeText.Format(most)} that the domain was made with");
-        // A guest without any memory could not give it back, either.
-        if (sizeBytes < ConfigValidator.LeastMemoryBytes) throw new RpcException(RpcErrorCode.InvalidParameters, $"{SizeText.Format(sizeBytes)} is less than {SizeText.Format(ConfigValidator.LeastMemoryBytes)}");
+        CheckMemory(sizeBytes);
+        ulong most = host.MaximumMemoryBytes;
+        if (sizeBytes > most) throw new RpcException(RpcErrorCode.InvalidParameters, $"{SizeText.Format(sizeBytes)} is more than the {SizeText.Format(most)} that the domain may have (domain.setMaximumMemory, mem-max)");
         GuestMachine machine = host.Machine;
         Balloon(machine);
-        machine.SetBalloonTarget(most - sizeBytes);
+        machine.SetBalloonTarget(host.MemoryBytes - sizeBytes);
+    });
+
+    public Task SetMaximumMemoryAsync(ulong sizeBytes, CancellationToken cancellation) => Do(() =>
+    {
+        CheckMemory(sizeBytes);
+        _ = host.Machine;
+        host.MaximumMemoryBytes = sizeBytes;
+    });
+
+    public Task SendNmiAsync(int vcpu, CancellationToken cancellation) => Do(() =>
+    {
+        GuestMachine machine = host.Machine;
+        CheckVcpu(vcpu);
+        machine.SendNmi(vcpu);
     });
 
     public Task<BalloonInfo> GetBalloonAsync(CancellationToken cancellation) => Do(() =>
@@ -110,6 +122,20 @@ internal sealed partial class DomainCommands(DomainHost host, JsonRpc client) : 
     // What is null in JSON comes here as null, whatever the parameter's type says.
     private static T Given<T>(T? value, [CallerArgumentExpression(nameof(value))] string? name = null) where T : class
         => value ?? throw new RpcException(RpcErrorCode.InvalidParameters, $"{name} is null");
+
+    private void CheckVcpu(int vcpu)
+    {
+        int count = host.VcpuCount;
+        if (vcpu < 0 || vcpu >= count) throw new RpcException(RpcErrorCode.NotFound, $"there is no vCPU {vcpu}; the domain has {count}");
+    }
+
+    private void CheckMemory(ulong sizeBytes)
+    {
+        ulong most = host.MemoryBytes;
+        if (sizeBytes > most) throw new RpcException(RpcErrorCode.InvalidParameters, $"{SizeText.Format(sizeBytes)} is more than the {SizeText.Format(most)} that the domain was made with");
+        // A guest without any memory could not give it back, either.
+        if (sizeBytes < ConfigValidator.LeastMemoryBytes) throw new RpcException(RpcErrorCode.InvalidParameters, $"{SizeText.Format(sizeBytes)} is less than {SizeText.Format(ConfigValidator.LeastMemoryBytes)}");
+    }
 
     private static string Balloon(GuestMachine machine) => machine.Devices.FirstOrDefault(d => d.Config is BalloonConfig)?.Config.Id
         ?? throw new RpcException(RpcErrorCode.NotFound, "the domain has no balloon (balloon in its configuration), so that its memory stays as it is");

@@ -1,4 +1,5 @@
 using Vmm.Control.Rpc;
+using Vmm.Machine;
 
 namespace Vmm.Control.Domains;
 
@@ -12,8 +13,8 @@ internal sealed class DomainEvents
     public event Action<DomainEvent>? Raised;
 
     /// <summary>Tells those who listen.</summary>
-    public void Raise(DomainEventKind kind, string message, string? device = null, GuestEnd? end = null, double? progress = null)
+    public void Raise(DomainEventKind kind, string message, string? device = null, GuestEnd? end = null, DiskFailure? disk = null, double? progress = null)
     {
-        lock (_gate) Raised?.Invoke(new DomainEvent(++_sequence, DateTimeOffset.UtcNow, kind, message, device, end, progress));
+        lock (_gate) Raised?.Invoke(new DomainEvent(++_sequence, DateTimeOffset.UtcNow, kind, message, device, end, disk, progress));
     }
 }

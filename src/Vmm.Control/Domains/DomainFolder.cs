@@ -23,9 +23,6 @@ public sealed class DomainFolder
     /// <summary>The socket of the guest's first serial port.</summary>
     public string Console => System.IO.Path.Combine(Path, "console");
 
-    /// <summary>The socket of a serial port, COM1 is 0.</summary>
-    public string ConsoleOf(int port) => port == 0 ? Console : System.IO.Path.Combine(Path, $"serial{port}");
-
     /// <summary>What the domain's process says.</summary>
     public string Log => System.IO.Path.Combine(Path, "log");
 

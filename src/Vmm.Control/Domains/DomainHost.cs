@@ -31,6 +31,7 @@ public sealed partial class DomainHost : IDisposable
     private readonly bool _startsPaused;
     private DomainRecord _record;
     private bool _isDestroyed;
+    private ulong _maximumMemory;
 
     /// <summary>Makes the domain; its guest does not run yet.</summary>
     /// <param name="config">The domain.</param>
@@ -42,6 +43,7 @@ public sealed partial class DomainHost : IDisposable
     public DomainHost(DomainConfig config, DomainRegistry registry, Action<string> log, DomainHostOptions? options = null)
     {
         (_config, _registry, _options) = (config, registry, options ?? new());
+        _maximumMemory = config.Machine.MemoryBytes;
         _startsPaused = _options.IsPaused;
         _log = new LogTail(log);
         Folder = registry.Create(config.Name, config.Uuid, out _claim);
@@ -85,6 +87,13 @@ public sealed partial class DomainHost : IDisposable
     internal string ConsoleName => DomainConsoles.NameFor(_config.Machine.Boot.CommandLine);
 
     internal ulong MemoryBytes => _config.Machine.MemoryBytes;
+
+    /// <summary>The most that the guest may be given now.</summary>
+    internal ulong MaximumMemoryBytes
+    {
+        get => Volatile.Read(ref _maximumMemory);
+        set => Volatile.Write(ref _maximumMemory, value);
+    }
 
     /// <summary>Runs the guest through all its lives, until the domain is to go.</summary>
     public MachineOutcome Run()
@@ -140,7 +149,7 @@ public sealed partial class DomainHost : IDisposable
             lock (_gate) (record, lastEnd) = (_record, _lastEnd);
             MachineStatistics statistics = _machine.Statistics;
             return new(record.Id, record.Name, record.Uuid, record.State, record.State == DomainState.Ended ? "none" : statistics.Cpu, _config.Machine.Vcpus,
-                _config.Machine.MemoryBytes, _machine.BalloonStatistics?.ActualBytes, statistics.CpuTime.TotalSeconds, _machine.LifeTime.TotalSeconds,
+                _config.Machine.MemoryBytes, MaximumMemoryBytes, _machine.BalloonStatistics?.ActualBytes, statistics.CpuTime.TotalSeconds, _machine.LifeTime.TotalSeconds,
                 statistics.Boots, record.ProcessId, record.Created, lastEnd,
                 _machine.DeviceModel is { } model ? new(model.ProcessId, model.Starts, model.CpuTime.TotalSeconds) : null);
         }
@@ -229,7 +238,7 @@ public sealed partial class DomainHost : IDisposable
     }
 
     private void OnTrouble(DeviceTrouble trouble)
-        => Events.Raise(trouble.IsStorage ? DomainEventKind.DiskError : DomainEventKind.DeviceFailed, trouble.Message, trouble.Device);
+        => Events.Raise(trouble.IsStorage ? DomainEventKind.DiskError : DomainEventKind.DeviceFailed, trouble.Message, trouble.Device, disk: trouble.Failure);
 
     /// <summary>Writes down which process serves the devices, for whoever looks after this one was killed.</summary>
     private void OnDeviceModel(GuestMachine machine)

@@ -13,7 +13,8 @@ namespace Vmm.Control.Rpc;
 /// <param name="IsSnapshot">What the guest writes is thrown away at the end.</param>
 /// <param name="Cache">Where writes may wait.</param>
 /// <param name="Limits">How fast the guest may use it; null: without a limit.</param>
-/// <param name="Statistics">What it has done since the guest's last start; null where that is not known.</param>
+/// <param name="Statistics">What it has done since then; null where that is not known.</param>
+/// <param name="StatisticsSince">From when on the statistics count: the device's coming to the domain. Resets of the guest do not begin them anew.</param>
 /// <param name="IsLeaving">The guest is asked to let it go and has not done so yet.</param>
 public sealed record DiskEntry(string Id, int Slot, string? Path, string? Format, ulong SizeBytes, bool IsReadOnly, bool IsSnapshot, DiskCache Cache, LimitSettings? Limits,
-    VirtioBlockStatistics? Statistics, bool IsLeaving);
+    VirtioBlockStatistics? Statistics, DateTimeOffset StatisticsSince, bool IsLeaving);

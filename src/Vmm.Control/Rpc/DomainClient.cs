@@ -48,6 +48,19 @@ public sealed class DomainClient : IDisposable
     /// <summary>Words that describe a device, for <see cref="IDomainRpc.AddDeviceAsync"/>.</summary>
     public static JsonElement Words(string text) => JsonSerializer.SerializeToElement(text, RpcJson.Default.String);
 
+    /// <summary>What a domain's error says beside its message; null for nothing.</summary>
+    public static RpcErrorData? DetailsOf(RemoteInvocationException error)
+    {
+        try
+        {
+            return error.ErrorData is JsonElement { ValueKind: JsonValueKind.Object } data ? data.Deserialize(RpcJson.Default.RpcErrorData) : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _rpc.Dispose();
 

@@ -39,6 +39,6 @@ public enum DomainEventKind
     /// <summary>The process that serves the devices had died and was started again; the guest goes on.</summary>
     DeviceModelStarted,
 
-    /// <summary>A disk's image could not be read or written.</summary>
+    /// <summary>A request to a disk failed on the host; which, is said. Each one is told as long as they are few, of a flood one a second.</summary>
     DiskError,
 }

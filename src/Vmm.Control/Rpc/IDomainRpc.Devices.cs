@@ -20,11 +20,12 @@ public partial interface IDomainRpc
     /// <summary>Asks the guest to let a device go. May be repeated; what the guest never lets go leaves at its next reset.</summary>
     /// <param name="id">The device.</param>
     /// <param name="waitSeconds">How long to wait for the guest.</param>
+    /// <param name="force">The device is pulled out at once, and the guest told afterwards: what it had not been answered yet is lost.</param>
     [JsonRpcMethod("device.remove")]
     [RpcErrors(RpcErrorCode.WrongState, RpcErrorCode.NotFound)]
-    Task<RemovalAnswer> RemoveDeviceAsync(string id, double waitSeconds = 0, CancellationToken cancellation = default);
+    Task<RemovalAnswer> RemoveDeviceAsync(string id, double waitSeconds = 0, bool force = false, CancellationToken cancellation = default);
 
-    /// <summary>The disks, with what they have done since the guest's last start.</summary>
+    /// <summary>The disks, with what they have done since they came to the domain.</summary>
     [JsonRpcMethod("disk.list")]
     Task<IReadOnlyList<DiskEntry>> GetDisksAsync(CancellationToken cancellation);
 
@@ -42,7 +43,7 @@ public partial interface IDomainRpc
     [RpcErrors(RpcErrorCode.WrongState, RpcErrorCode.NotFound)]
     Task SetDiskLimitsAsync(string id, LimitSettings limits, CancellationToken cancellation);
 
-    /// <summary>The network devices, with what they have done since the guest's last start.</summary>
+    /// <summary>The network devices, with what they have done since they came to the domain.</summary>
     [JsonRpcMethod("net.list")]
     Task<IReadOnlyList<NetEntry>> GetNetsAsync(CancellationToken cancellation);
 

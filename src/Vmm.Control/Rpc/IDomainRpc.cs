@@ -87,11 +87,23 @@ public partial interface IDomainRpc
     [RpcErrors(RpcErrorCode.WrongState, RpcErrorCode.NotFound, RpcErrorCode.HostRefused)]
     Task PinVcpuAsync(IReadOnlyList<int> cpus, int? vcpu = null, CancellationToken cancellation = default);
 
+    /// <summary>Gives a vCPU a non-maskable interrupt, as the button of a server does. Linux prints that it came, or panics with unknown_nmi_panic.</summary>
+    /// <param name="vcpu">The vCPU's number.</param>
+    [JsonRpcMethod("domain.nmi")]
+    [RpcErrors(RpcErrorCode.WrongState, RpcErrorCode.NotFound)]
+    Task SendNmiAsync(int vcpu = 0, CancellationToken cancellation = default);
+
     /// <summary>Says how much memory the guest is to have: its balloon takes the rest, as fast and as far as the guest lets it.</summary>
-    /// <param name="sizeBytes">Not more than the domain was made with.</param>
+    /// <param name="sizeBytes">Not more than the domain was made with, or than domain.setMaximumMemory said.</param>
     [JsonRpcMethod("domain.setMemory")]
     [RpcErrors(RpcErrorCode.WrongState, RpcErrorCode.NotFound)]
     Task SetMemoryAsync(ulong sizeBytes, CancellationToken cancellation);
+
+    /// <summary>Says how much memory the guest may be given at the most, by domain.setMemory. What it has now stays.</summary>
+    /// <param name="sizeBytes">Not more than the domain was made with.</param>
+    [JsonRpcMethod("domain.setMaximumMemory")]
+    [RpcErrors(RpcErrorCode.WrongState)]
+    Task SetMaximumMemoryAsync(ulong sizeBytes, CancellationToken cancellation);
 
     /// <summary>The balloon, and what the guest says of its memory.</summary>
     [JsonRpcMethod("domain.balloon")]

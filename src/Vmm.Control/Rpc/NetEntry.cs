@@ -14,7 +14,8 @@ namespace Vmm.Control.Rpc;
 /// <param name="Capture">Where its frames are recorded; null for nowhere.</param>
 /// <param name="ReceiveLimits">What the guest may receive; null: without a limit.</param>
 /// <param name="SendLimits">What the guest may send; null: without a limit.</param>
-/// <param name="Statistics">What it has done since the guest's last start; null where that is not known.</param>
+/// <param name="Statistics">What it has done since then; null where that is not known.</param>
+/// <param name="StatisticsSince">From when on the statistics count: the device's coming to the domain. Resets of the guest do not begin them anew.</param>
 /// <param name="IsLeaving">The guest is asked to let it go and has not done so yet.</param>
 public sealed record NetEntry(string Id, int Slot, string Link, string? Interface, string? Bridge, string Mac, int? Mtu, bool IsLinkUp, string? Capture,
-    LimitSettings? ReceiveLimits, LimitSettings? SendLimits, VirtioNetStatistics? Statistics, bool IsLeaving);
+    LimitSettings? ReceiveLimits, LimitSettings? SendLimits, VirtioNetStatistics? Statistics, DateTimeOffset StatisticsSince, bool IsLeaving);

@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using StreamJsonRpc;
 using StreamJsonRpc.Protocol;
 using Vmm.Control.Domains;
+using Vmm.Core.Backends;
 using Vmm.Machine;
 using Vmm.Machine.Config;
 
@@ -16,6 +17,7 @@ namespace Vmm.Control.Rpc;
     [
         typeof(CamelCaseEnumConverter<DomainState>), typeof(CamelCaseEnumConverter<DomainAction>), typeof(CamelCaseEnumConverter<DomainEventKind>),
         typeof(CamelCaseEnumConverter<MachineEnd>), typeof(CamelCaseEnumConverter<VcpuRunState>), typeof(CamelCaseEnumConverter<DiskCache>),
+        typeof(CamelCaseEnumConverter<BlockOperation>),
     ])]
 [JsonSerializable(typeof(DomainInfo))]
 [JsonSerializable(typeof(GuestEnd))]

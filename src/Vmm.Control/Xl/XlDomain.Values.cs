@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Vmm.Core.Text;
 using Vmm.Machine.Config;
 
 namespace Vmm.Control.Xl;
@@ -24,15 +25,8 @@ public sealed partial class XlDomain
     private T Choice<T>(string key, params ReadOnlySpan<(string Name, T Value)> choices)
     {
         if (Text(key) is not { } text) return choices[0].Value;
-        List<string> names = [];
-        foreach ((string name, T value) in choices)
-        {
-            if (name == text) return value;
-            names.Add(name);
-        }
-
-        Fail(key, $"'{text}' is none of {string.Join(", ", names)}");
-        return choices[0].Value;
+        if (WordChoice.Find(text, choices, out T value) is { } why) Fail(key, why);
+        return value;
     }
 
     private long? Number(string key)

@@ -12,6 +12,7 @@ public sealed partial class XlDomain
     private const long MostMegabytes = 1L << 40;
     private const string BalloonId = "balloon";
     private const int MostWarnings = 200;
+    private const string SoftReset = "soft-reset";
 
     private static readonly Dictionary<string, DomainAction> Actions = new(StringComparer.Ordinal)
     {
@@ -49,6 +50,7 @@ public sealed partial class XlDomain
     {
         foreach (XlSetting setting in _document.Settings.OrderBy(s => s.Position.Line)) Judge(setting);
         CheckType();
+        CheckUnused();
         string name = Text("name") ?? "";
         if (name.Length == 0) Fail("name", "a name is needed: name = \"vm000\"");
         (ulong memory, ulong balloon) = Memory();
@@ -95,6 +97,7 @@ public sealed partial class XlDomain
         else if (key is null) return;
         else if (IsPointer(setting)) Warn(setting, $"'{key.Name}' has no effect: there is no display");
         else if (key.Use == XlKeyUse.NoEffect) Warn(setting, $"'{key.Name}' has no effect: {key.Why}");
+        else if (key.Name == "cpuid" && setting.Value is XlText { Value: "host" }) return;
         else if (key.Use == XlKeyUse.Refused && setting.Value is not (XlList { Items.IsEmpty: true } or XlText { Value: "" } or XlNumber { Value: 0 }))
             _errors.Add(new(setting.File, setting.Position, $"'{key.Name}' is refused: {key.Why}"));
     }
@@ -113,6 +116,22 @@ public sealed partial class XlDomain
         if (type == "pv" || builder is "linux") Fail(type == "pv" ? "type" : "builder", "paravirtualized guests need Xen itself; take type=\"pvh\", with the same kernel");
         else if (type is not (null or "hvm" or "pvh")) Fail("type", $"'{type}' is none of hvm, pvh");
         else if (builder is not (null or "hvm" or "generic")) Fail("builder", $"'{builder}' is none of hvm, generic");
+    }
+
+    /// <summary>What has no effect has to be right all the same.</summary>
+    private void CheckUnused()
+    {
+        string[] events = ["on_watchdog", "on_soft_reset"];
+        foreach (string key in events)
+        {
+            if (Text(key) is { } text && text != SoftReset && !Actions.ContainsKey(text)) Fail(key, $"'{text}' is none of {string.Join(", ", Actions.Keys)}, {SoftReset}");
+        }
+
+        if (Text("cmdline") is null) return;
+        foreach (string key in (string[])["root", "extra"])
+        {
+            if (_document.Find(key) is { } setting) Warn(setting, $"'{key}' has no effect beside 'cmdline'");
+        }
     }
 
     /// <summary>The guest has the most that it may ever have, and a balloon that takes what it shall not have now.</summary>
@@ -148,7 +167,7 @@ public sealed partial class XlDomain
     {
         if (Text(key) is not { } text) return otherwise;
         if (Actions.TryGetValue(text, out DomainAction action)) return action;
-        Fail(key, text == "soft-reset" ? "'soft-reset' is for guests of the Xen hypervisor" : $"'{text}' is none of {string.Join(", ", Actions.Keys)}");
+        Fail(key, text == SoftReset ? "'soft-reset' is refused: it resets what a guest has from the Xen hypervisor" : $"'{text}' is none of {string.Join(", ", Actions.Keys)}");
         return otherwise;
     }
 }

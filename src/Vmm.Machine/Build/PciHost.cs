@@ -99,6 +99,14 @@ internal sealed class PciHost : IDisposable
         if (Find(device) is { } place) _hotPlug.RequestRemoval(place.Function);
     }
 
+    /// <summary>Takes a device out, as <see cref="Drop"/> does, and tells a guest that has not let it go.</summary>
+    public void TakeOut(PluggedDevice device)
+    {
+        bool isPulled = Find(device) is { } place && Bus.FunctionsOf(device.Slot).Contains(place.Function);
+        Drop(device);
+        if (isPulled) _hotPlug.NoteGone(device.Slot);
+    }
+
     /// <summary>Takes a device out, whatever the guest does with it, and ends it: no request of it is under way when this returns.</summary>
     public void Drop(PluggedDevice device)
     {

@@ -125,15 +125,8 @@ public sealed class OptionText
     public T TakeChoice<T>(string key, params ReadOnlySpan<(string Name, T Value)> choices)
     {
         if (Take(key) is not { } text) return choices[0].Value;
-        List<string> names = [];
-        foreach ((string name, T value) in choices)
-        {
-            if (name == text) return value;
-            names.Add(name);
-        }
-
-        Refuse(key, $"'{text}' is none of {string.Join(", ", names)}");
-        return choices[0].Value;
+        if (WordChoice.Find(text, choices, out T value) is { } why) Refuse(key, why);
+        return value;
     }
 
     /// <summary>Reports the keys that nobody has taken, each with the nearest one that there is.</summary>

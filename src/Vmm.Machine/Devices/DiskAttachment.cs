@@ -17,6 +17,8 @@ internal sealed class DiskAttachment : IDiskAttachment
     private readonly Action<string> _note;
     private RateLimits _limits;
     private RateLimiter? _limiter;
+    private readonly DateTimeOffset _since = DateTimeOffset.UtcNow;
+    private VirtioBlockStatistics _earlier;
     private VirtioBlock? _device;
     private bool _isDisposed;
 
@@ -31,7 +33,7 @@ internal sealed class DiskAttachment : IDiskAttachment
         ImageOpenOptions open = OptionsOf(config, host);
         if (format == ImageFormat.Raw && DiskImages.LooksLike(config.Path, open with { Direct = false }) is { } other)
             note($"{config.Id}: {config.Path} is used as raw, as was said; its first bytes look like {other}");
-        _image = Open(config, format, open, note, why => host.Trouble?.Invoke(new DeviceTrouble(config.Id, IsStorage: true, why)));
+        _image = Open(config, format, open, new DiskTroubles(config.Id, note, host.Trouble));
         _image.SurvivesKill = host.MayBeKilled;
         _options = new VirtioBlockOptions
         {
@@ -49,8 +51,14 @@ internal sealed class DiskAttachment : IDiskAttachment
     /// <summary>What the guest sees.</summary>
     public ulong SizeBytes => _image.SizeBytes;
 
-    /// <summary>What the disk has done in this life.</summary>
-    public VirtioBlockStatistics Statistics => Volatile.Read(ref _device)?.Statistics ?? default;
+    /// <summary>What the disk has done in all lives.</summary>
+    public VirtioBlockStatistics Statistics
+    {
+        get
+        {
+            lock (_gate) return _device is { } device ? _earlier + device.Statistics : _earlier;
+        }
+    }
 
     /// <inheritdoc/>
     public IVirtioDevice Create(IDeviceRoom room)
@@ -60,16 +68,15 @@ internal sealed class DiskAttachment : IDiskAttachment
             // The buckets fill in the time of one life; the limits outlive it.
             _limiter?.Dispose();
             _limiter = new RateLimiter(room.Clock, _limits);
-            VirtioBlock device = new(_image, _options, room.Workers, _limiter);
-            Volatile.Write(ref _device, device);
-            return device;
+            _earlier = Statistics;
+            return _device = new(_image, _options, room.Workers, _limiter);
         }
     }
 
     /// <inheritdoc/>
     public DiskReport Report(DiskConfig config, int slot, bool isLeaving)
     {
-        lock (_gate) return new(config, slot, isLeaving, _isDisposed ? 0 : _image.SizeBytes, _limits, _device?.Statistics);
+        lock (_gate) return new(config, slot, isLeaving, _isDisposed ? 0 : _image.SizeBytes, _limits, Statistics, _since);
     }
 
     /// <inheritdoc/>
@@ -115,7 +122,7 @@ internal sealed class DiskAttachment : IDiskAttachment
         Opener = host.OpenFile is { } open ? (path, isReadOnly, isDirect) => open(config.Id, path, isReadOnly, isDirect) : null,
     };
 
-    private static DiskImageBase Open(DiskConfig config, ImageFormat format, ImageOpenOptions open, Action<string> note, Action<string>? trouble)
+    private static DiskImageBase Open(DiskConfig config, ImageFormat format, ImageOpenOptions open, DiskTroubles troubles)
     {
         BlockEngine engine = new(config.Id, config.Aio);
         DiskImageBase? image = null;
@@ -124,11 +131,7 @@ internal sealed class DiskAttachment : IDiskAttachment
             image = (DiskImageBase)DiskImages.Open(config.Path, format, open);
             if (config.Snapshot) image = (DiskImageBase)DiskImages.Overlay(image, Path.GetTempPath());
             image.UseEngine(engine);
-            image.Report = line =>
-            {
-                note($"{config.Id}: {line}");
-                trouble?.Invoke(line);
-            };
+            image.Report = troubles.Report;
             return image;
         }
         catch

@@ -28,6 +28,8 @@ internal sealed class NetAttachment : INetAttachment
     private readonly LifeClock _clock = new();
     private RateLimits _receiveLimits, _sendLimits;
     private RateLimiter? _receiveLimiter, _sendLimiter;
+    private readonly DateTimeOffset _since = DateTimeOffset.UtcNow;
+    private VirtioNetStatistics _earlier;
     private VirtioNet? _device;
     private readonly string? _interface;
     private string? _capture;
@@ -85,8 +87,14 @@ internal sealed class NetAttachment : INetAttachment
     /// <summary>The cable is in, and the link is up.</summary>
     public bool IsLinkUp => Volatile.Read(ref _isLinkUp) && _link.IsLinkUp;
 
-    /// <summary>What the device has done in this life.</summary>
-    public VirtioNetStatistics Statistics => Volatile.Read(ref _device)?.Statistics ?? default;
+    /// <summary>What the device has done in all lives.</summary>
+    public VirtioNetStatistics Statistics
+    {
+        get
+        {
+            lock (_gate) return _device is { } device ? _earlier + device.Statistics : _earlier;
+        }
+    }
 
     /// <inheritdoc/>
     public IVirtioDevice Create(IDeviceRoom room)
@@ -98,10 +106,10 @@ internal sealed class NetAttachment : INetAttachment
             EndLimiters();
             _receiveLimiter = new RateLimiter(room.Clock, _receiveLimits);
             _sendLimiter = new RateLimiter(room.Clock, _sendLimits);
+            _earlier = Statistics;
             VirtioNet device = new(_link, _options, room.Workers, _receiveLimiter, _sendLimiter);
             device.SetLink(_isLinkUp);
-            Volatile.Write(ref _device, device);
-            return device;
+            return _device = device;
         }
     }
 
@@ -131,7 +139,7 @@ internal sealed class NetAttachment : INetAttachment
         lock (_gate)
         {
             return new(config, slot, isLeaving, _options.Mac, _options.Mtu == 0 ? null : _options.Mtu,
-                _interface, _isLinkUp && _link.IsLinkUp, _capture, _receiveLimits, _sendLimits, _device?.Statistics);
+                _interface, _isLinkUp && _link.IsLinkUp, _capture, _receiveLimits, _sendLimits, Statistics, _since);
         }
     }
 

@@ -40,6 +40,9 @@ internal sealed record ControlMessage
     /// <summary>The trouble is one of a disk's image.</summary>
     public bool IsStorage { get; init; }
 
+    /// <summary>The disk's request that failed.</summary>
+    public DiskFailure? Failure { get; init; }
+
     /// <summary>The number of a queue.</summary>
     public int Queue { get; init; }
 

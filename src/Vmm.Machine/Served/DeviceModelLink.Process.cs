@@ -5,13 +5,14 @@ using Vmm.Host;
 using Vmm.Host.Net;
 using Vmm.Host.Processes;
 using Vmm.Machine.Config;
+using Vmm.Machine.Devices;
 
 namespace Vmm.Machine.Served;
 
 /// <content>The process: started, told, heard, and started again.</content>
 internal sealed partial class DeviceModelLink
 {
-    private const int MostNotes = 500, FirstDelayMs = 10, LastDelayMs = 5000;
+    private const int MostNotes = 500, MostComplaints = 100, FirstDelayMs = 10, LastDelayMs = 5000;
 
     private static readonly TimeSpan ShortLife = TimeSpan.FromMilliseconds(500);
 
@@ -38,7 +39,7 @@ internal sealed partial class DeviceModelLink
 
     private sealed class Incarnation(DeviceModelProcess process)
     {
-        private int _notes;
+        private readonly NoteRate _notes = new(MostNotes), _complaints = new(MostComplaints);
 
         public DeviceModelProcess Process => process;
 
@@ -47,7 +48,10 @@ internal sealed partial class DeviceModelLink
         public long Started { get; } = Stopwatch.GetTimestamp();
 
         /// <summary>Whether one more line of it is shown: what serves a hostile guest may say anything.</summary>
-        public bool MaySpeak() => _notes < MostNotes && ++_notes <= MostNotes;
+        public bool MaySpeak() => _notes.TryTake(out _);
+
+        /// <summary>Whether one more trouble of it is told.</summary>
+        public bool MayComplain() => _complaints.TryTake(out _);
     }
 
     // Under the gate.
@@ -236,8 +240,8 @@ internal sealed partial class DeviceModelLink
             case ControlVerb.Note when process.MaySpeak():
                 _host.Note(text);
                 break;
-            case ControlVerb.Trouble when device is not null && process.MaySpeak():
-                _host.Trouble?.Invoke(new DeviceTrouble(device.Id, message.IsStorage, text));
+            case ControlVerb.Trouble when device is not null && process.MayComplain():
+                _host.Trouble?.Invoke(new DeviceTrouble(device.Id, message.IsStorage, text, message.Failure is { } failure && Enum.IsDefined(failure.Operation) ? failure : null));
                 break;
             case ControlVerb.Broken:
                 device?.FrontEnd?.Break(message.Queue, text);

@@ -133,15 +133,6 @@ internal sealed partial class DeviceModelLink : IDisposable
         }
     }
 
-    /// <summary>A life of the machine begins for a device.</summary>
-    public void BeginLife(ServedDevice device)
-    {
-        bool isFirst;
-        lock (_gate) isFirst = device.InThisLife is null;
-        if (!isFirst) Look();
-        lock (_gate) device.BeginLife();
-    }
-
     /// <summary>Changes something, at once if the process is there, else as soon as it is.</summary>
     public void Set(ServedDevice device, Func<ServedSettings, ServedSettings> change)
     {

@@ -36,7 +36,7 @@ public sealed class DeviceModelServer : IDisposable
         _host = new MachineHost(loop, Note, () => { })
         {
             MayBeKilled = true,
-            Trouble = trouble => _peer.Tell(new() { Verb = ControlVerb.Trouble, Device = trouble.Device, IsStorage = trouble.IsStorage, Text = trouble.Message }),
+            Trouble = trouble => _peer.Tell(new() { Verb = ControlVerb.Trouble, Device = trouble.Device, IsStorage = trouble.IsStorage, Failure = trouble.Failure, Text = trouble.Message }),
             OpenFile = OpenFile,
         };
         _room = new ServedRoom(_host);

@@ -66,14 +66,10 @@ internal sealed class ServedDevice
     /// <summary>What it has done in all: in processes that are gone, and in this one.</summary>
     public (VirtioBlockStatistics Disk, VirtioNetStatistics Net) Done => (_gone.Disk + (Last?.Disk ?? default), _gone.Net + (Last?.Net ?? default));
 
-    /// <summary>What it has done in this life of the machine; null before its first.</summary>
-    public (VirtioBlockStatistics Disk, VirtioNetStatistics Net)? InThisLife => _before is { } before ? (Done.Disk - before.Disk, Done.Net - before.Net) : null;
+    /// <summary>From when on that counts.</summary>
+    public DateTimeOffset Since { get; } = DateTimeOffset.UtcNow;
 
     private (VirtioBlockStatistics Disk, VirtioNetStatistics Net) _gone;
-    private (VirtioBlockStatistics Disk, VirtioNetStatistics Net)? _before;
-
-    /// <summary>A life of the machine begins.</summary>
-    public void BeginLife() => _before = Done;
 
     /// <summary>The process is gone: what it had counted stays, as far as it is known.</summary>
     public void Lose()

@@ -15,15 +15,11 @@ internal sealed class ServedDisk(DeviceModelLink link, ServedDevice device, Vhos
     public string Id => device.Id;
 
     /// <inheritdoc/>
-    public IVirtioDevice Create(IDeviceRoom room)
-    {
-        link.BeginLife(device);
-        return frontEnd.Create(room, new RemoteState(link, device));
-    }
+    public IVirtioDevice Create(IDeviceRoom room) => frontEnd.Create(room, new RemoteState(link, device));
 
     /// <inheritdoc/>
     public DiskReport Report(DiskConfig config, int slot, bool isLeaving)
-        => link.Read(device, d => new DiskReport(config, slot, isLeaving, d.Last?.SizeBytes ?? 0, d.Settings.Limits, d.InThisLife?.Disk));
+        => link.Read(device, d => new DiskReport(config, slot, isLeaving, d.Last?.SizeBytes ?? 0, d.Settings.Limits, d.Done.Disk, d.Since));
 
     /// <inheritdoc/>
     public void SetLimits(RateLimits limits) => link.Set(device, settings => settings with { Limits = limits });

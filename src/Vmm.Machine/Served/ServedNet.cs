@@ -21,18 +21,14 @@ internal sealed class ServedNet(DeviceModelLink link, ServedDevice device, MacAd
     public string Id => device.Id;
 
     /// <inheritdoc/>
-    public IVirtioDevice Create(IDeviceRoom room)
-    {
-        link.BeginLife(device);
-        return frontEnd.Create(room, new RemoteState(link, device));
-    }
+    public IVirtioDevice Create(IDeviceRoom room) => frontEnd.Create(room, new RemoteState(link, device));
 
     /// <inheritdoc/>
     public NetReport Report(NetConfig config, int slot, bool isLeaving)
     {
         int mtu = device.Tap?.GuestMtu ?? config.Mtu ?? 0;
         return link.Read(device, d => new NetReport(config, slot, isLeaving, mac, mtu == 0 ? null : mtu, d.Tap?.Name,
-            d.Settings.IsLinkUp && d.Last?.IsLinkUp != false, d.Capture?.Path, d.Settings.ReceiveLimits, d.Settings.SendLimits, d.InThisLife?.Net));
+            d.Settings.IsLinkUp && d.Last?.IsLinkUp != false, d.Capture?.Path, d.Settings.ReceiveLimits, d.Settings.SendLimits, d.Done.Net, d.Since));
     }
 
     /// <inheritdoc/>

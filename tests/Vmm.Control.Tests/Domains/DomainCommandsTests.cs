@@ -72,6 +72,61 @@ public sealed class DomainCommandsTests : IDisposable
         Assert.Equal(4UL << 20, (await Rpc.GetBalloonAsync(default)).TargetBytes);
     }
 
+    [Fact]
+    public async Task SetMaximumMemory_LessThanMade_BoundsSetMemory()
+    {
+        await Rpc.SetMaximumMemoryAsync(12 << 20, default);
+
+        Assert.Equal(12UL << 20, (await Rpc.GetInfoAsync(default)).MaximumMemoryBytes);
+        AssertRefused("domain.setMemory", "[13000000]", RpcErrorCode.InvalidParameters);
+        await Rpc.SetMemoryAsync(8 << 20, default);
+        Assert.Equal(8UL << 20, (await Rpc.GetBalloonAsync(default)).TargetBytes);
+    }
+
+    [Fact]
+    public async Task Nmi_GuestWithoutAHandler_EndsIt()
+    {
+        Task<GuestEnd> end = Rpc.WaitAsync(default);
+
+        await Rpc.SendNmiAsync();
+
+        Assert.Equal(MachineEnd.TripleFault, (await end.WaitAsync(Patience)).Kind);
+    }
+
+    [Fact]
+    public async Task RemoveDevice_ByForce_IsGoneAtOnce()
+    {
+        RemovalAnswer answer = await Rpc.RemoveDeviceAsync("net0", 0, force: true);
+
+        Assert.True(answer.IsGone);
+        Assert.Empty(await Rpc.GetNetsAsync(default));
+    }
+
+    [Fact]
+    public async Task Statistics_ThroughAReset_GoOnFromWhenTheDeviceCame()
+    {
+        DateTimeOffset since = Assert.Single(await Rpc.GetNetsAsync(default)).StatisticsSince;
+        Assert.InRange(since, (await Rpc.GetInfoAsync(default)).Created - TimeSpan.FromSeconds(1), DateTimeOffset.UtcNow);
+
+        await Rpc.RebootAsync(default);
+
+        Assert.True(SpinWait.SpinUntil(() => _domain.Host.Info.Boots == 2, Patience));
+        Assert.Equal(since, Assert.Single(await Rpc.GetNetsAsync(default)).StatisticsSince);
+    }
+
+    [Fact]
+    public async Task DiskError_OfARequest_IsToldWithAllThatIsKnown()
+    {
+        using BlockingCollection<DomainEvent> events = [];
+        _client.EventRaised += events.Add;
+        await Rpc.SubscribeAsync(default);
+
+        _domain.Host.Events.Raise(DomainEventKind.DiskError, "write: no", "xvda", disk: new DiskFailure(Core.Backends.BlockOperation.WriteZeroes, 1 << 20, 512, 28, 7));
+
+        Assert.True(events.TryTake(out DomainEvent? told, Patience));
+        Assert.Equal((DomainEventKind.DiskError, "xvda", new DiskFailure(Core.Backends.BlockOperation.WriteZeroes, 1 << 20, 512, 28, 7)), (told.Kind, told.Device, told.Disk));
+    }
+
     [Theory]
     [InlineData("domain.setMemory", "[99999999]", RpcErrorCode.InvalidParameters)]
     [InlineData("domain.setMemory", "[4096]", RpcErrorCode.InvalidParameters)]
@@ -103,6 +158,10 @@ public sealed class DomainCommandsTests : IDisposable
     [InlineData("device.add", "[\"disk\",{\"pa,th\":\"\"}]", RpcErrorCode.InvalidParameters)]
     [InlineData("device.add", "[\"disk\",\"path=/no/such/file,format=raw\"]", RpcErrorCode.HostRefused)]
     [InlineData("device.add", "[\"balloon\",\"\"]", RpcErrorCode.WrongState)]
+    [InlineData("domain.setMaximumMemory", "[99999999]", RpcErrorCode.InvalidParameters)]
+    [InlineData("domain.setMaximumMemory", "[1]", RpcErrorCode.InvalidParameters)]
+    [InlineData("domain.nmi", "[2]", RpcErrorCode.NotFound)]
+    [InlineData("domain.nmi", "[-1]", RpcErrorCode.NotFound)]
     public void Request_ThatCannotBe_IsRefusedWithItsCode(string method, string parameters, RpcErrorCode expected) => AssertRefused(method, parameters, expected);
 
     [Fact]
@@ -116,7 +175,7 @@ public sealed class DomainCommandsTests : IDisposable
 
         IReadOnlyList<DiskEntry> disks = await Rpc.GetDisksAsync(default);
         Assert.Equal(("disk0", "disk1"), (byWords.Id, byObject.Id));
-        Assert.Equal(disks[0] with { Id = "disk1", Slot = disks[1].Slot }, disks[1]);
+        Assert.Equal(disks[0] with { Id = "disk1", Slot = disks[1].Slot, StatisticsSince = disks[1].StatisticsSince }, disks[1]);
         Assert.Equal((image, "raw", true, 50UL), (disks[0].Path, disks[0].Format, disks[0].IsReadOnly, disks[0].Limits!.OperationsPerSecond));
     }
 
@@ -187,7 +246,7 @@ public sealed class DomainCommandsTests : IDisposable
     [Fact]
     public async Task RemoveDevice_GuestThatDoesNotAnswer_IsAskedOnly()
     {
-        Assert.False((await Rpc.RemoveDeviceAsync("net0", 0.05)).IsGone);
+        Assert.False((await Rpc.RemoveDeviceAsync("net0", 0.05, force: false)).IsGone);
         Assert.True(Assert.Single(await Rpc.GetDevicesAsync(default), d => d.Id == "net0").IsLeaving);
     }
 

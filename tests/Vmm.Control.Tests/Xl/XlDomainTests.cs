@@ -55,7 +55,7 @@ public class XlDomainTests
     [InlineData(Least + "disk=['/a,raw,hdc,cdrom']", "x.cfg:3:7: there are no CD drives yet")]
     [InlineData(Least + "pci=['01:00.0']", "x.cfg:3:1: 'pci' is refused: no such device can be given to a guest")]
     [InlineData(Least + "bootloader='pygrub'", "x.cfg:3:1: 'bootloader' is refused: only kernels are started")]
-    [InlineData(Least + "on_crash='soft-reset'", "x.cfg:3:10: 'soft-reset' is for guests of the Xen hypervisor")]
+    [InlineData(Least + "on_crash='soft-reset'", "x.cfg:3:10: 'soft-reset' is refused: it resets what a guest has from the Xen hypervisor")]
     [InlineData(Least + "on_crash='explode'", "x.cfg:3:10: 'explode' is none of destroy, restart, preserve, rename-restart")]
     [InlineData("name=5\nkernel='/k'", "x.cfg:1:6: 'name' is a text in quotes, not a number")]
     public void Build_BadFile_SaysWhereAndWhy(string text, string expected)

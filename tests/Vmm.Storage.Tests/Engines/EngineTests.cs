@@ -202,16 +202,16 @@ public class EngineTests
     }
 
     [Fact]
-    public void Write_HostHasNoRoom_NoSpaceOneLineAndTheRestStaysGood()
+    public void Write_HostHasNoRoom_EachFailureIsToldAndTheRestStaysGood()
     {
         RecordingFile empty = new([]);
         Qcow2Creator.Create(empty, new Qcow2CreateOptions { SizeBytes = 8 << 20, ClusterBytes = 4096 });
         RecordingFile file = new(empty.Content) { MostBytes = 1 << 20 };
-        List<string> lines = [];
+        List<BlockFailure> failures = [];
         int full = 0;
         using (DiskImageBase disk = (DiskImageBase)DiskImages.OpenQcow2(file, null))
         {
-            disk.Report = lines.Add;
+            disk.Report = failures.Add;
             disk.UseEngine(new BlockEngine("test", AioMode.Threads));
             using SemaphoreSlim ended = new(0);
             SlotRequest request = new(0, 8192, _ => ended.Release());
@@ -225,7 +225,9 @@ public class EngineTests
         }
 
         Assert.InRange(full, 100, 1000);
-        Assert.Contains("full", Assert.Single(lines), StringComparison.Ordinal);
+        Assert.Equal(full, failures.Count);
+        Assert.All(failures, f => Assert.Equal((BlockOperation.Write, BlockResult.NoSpace, 8192UL), (f.Operation, f.Result, f.Count)));
+        Assert.Contains("full", failures[0].Message, StringComparison.Ordinal);
         using Qcow2Image check = new(file, Qcow2Header.Read(file), null, Qcow2OpenMode.Check);
         Assert.Equal(0UL, (ulong)check.Check(Tools.ImageRepair.None, null).Corruptions);
     }

@@ -1,22 +1,29 @@
 using System.CommandLine;
 using System.Globalization;
 using Vmm.Control.Domains;
+using Vmm.Control.Rpc;
 
 namespace Vmm.Cli.Domains;
 
-/// <summary><c>vmm mem-set</c>.</summary>
-internal static class MemoryCommand
+/// <summary><c>vmm mem-set</c> and <c>vmm mem-max</c>.</summary>
+internal static class MemoryCommands
 {
     private const int MegabyteShift = 20;
 
-    public static Command Create()
+    public static Command Set() => New("mem-set", "Change how much memory a domain has, by its balloon: the guest gives the rest back as it can.",
+        (domain, bytes, cancellation) => domain.SetMemoryAsync(bytes, cancellation));
+
+    public static Command Max() => New("mem-max", "Say how much memory mem-set may give a domain at the most: up to what it was made with (maxmem, or memory, in its file).",
+        (domain, bytes, cancellation) => domain.SetMaximumMemoryAsync(bytes, cancellation));
+
+    private static Command New(string name, string description, Func<IDomainRpc, ulong, CancellationToken, Task> call)
     {
         Argument<string> domain = DomainVerb.Domain();
-        Argument<string> size = new("SIZE") { Description = "What the guest is to have: a number of MiB, or with t, g, m, k or b behind it." };
-        return DomainVerb.New("mem-set", "Change how much memory a domain has, by its balloon: the guest gives the rest back as it can.", result =>
+        Argument<string> size = new("SIZE") { Description = "A number of MiB, or with t, g, m, k or b behind it." };
+        return DomainVerb.New(name, description, result =>
         {
             ulong bytes = Parse(result.GetRequiredValue(size));
-            DomainVerb.Tell(DomainVerb.Find(result.GetRequiredValue(domain)), (d, cancellation) => d.SetMemoryAsync(bytes, cancellation));
+            DomainVerb.Tell(DomainVerb.Find(result.GetRequiredValue(domain)), (d, cancellation) => call(d, bytes, cancellation));
             return (int)ExitCode.Ok;
         }, domain, size);
     }
