@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Vmm.Guest.Tests.Debian;
 using Vmm.TestKit;
@@ -26,6 +28,7 @@ public sealed class DebianDomainTests : IDisposable
             memory = 512
             vmm_accel = "software"
             disk = [ "{Repository.Guest("debian.qcow2")},qcow2,xvda,rw" ]
+            vmm_devices = [ 'console,stdio' ]
             """);
         File.WriteAllBytes(_room.PathOf("data.img"), new byte[1 << 20]);
         _room.Run("clone", source, "--name", "web", "--disk", "overlay", "--folder", Path.GetDirectoryName(source)!).Good();
@@ -52,8 +55,15 @@ public sealed class DebianDomainTests : IDisposable
         DomainRoom.WaitFor(() => _room.Run("list", "web").Good().Lines[1].Split(' ', StringSplitOptions.RemoveEmptyEntries)[2] == "300", "the guest has 300 MiB");
         _room.Run("sysrq", "web", "h").Good();
         text.Expect("sysrq: HELP", CommandPatience);
+        _room.Run("trigger", "web", "nmi").Good();
+        text.Expect("NMI received for unknown reason", CommandPatience);
+        ABrokenDisk_TellsOfEachFailure(text);
+        APulledDisk_IsGoneForTheGuest(text);
+        TheVirtioConsole_FollowsTheWindow(text);
+        string banner = text.RunCommand("grep ' linux_banner$' /proc/kallsyms | cut -d' ' -f1", CommandPatience);
         _room.Run("dump-core", "web", _room.PathOf("core")).Good();
-        Assert.Equal("\u007fELF", FirstLetters(_room.PathOf("core"), 4));
+        // What a debugger does: it finds the kernel's words by their address.
+        Assert.StartsWith("Linux version 6.1.0", TextAt(_room.PathOf("core"), ulong.Parse(banner, NumberStyles.HexNumber, CultureInfo.InvariantCulture)), StringComparison.Ordinal);
 
         _room.Run("shutdown", "-w", "web").Good();
 
@@ -85,12 +95,77 @@ public sealed class DebianDomainTests : IDisposable
         return list.RootElement[0].TryGetProperty("deviceModel", out JsonElement model) ? model.GetProperty(field).GetInt32() : 0;
     }
 
-    private static string FirstLetters(string path, int count)
+    // An image whose table leads beyond its end: what lies there cannot be read, and the rest can.
+    private void ABrokenDisk_TellsOfEachFailure(ConsoleText text)
     {
-        byte[] bytes = new byte[count];
-        using FileStream file = File.OpenRead(path);
-        file.ReadExactly(bytes);
-        return System.Text.Encoding.Latin1.GetString(bytes);
+        const int L2At = 4 << 16, TableAt = 40;
+        string image = _room.PathOf("broken.qcow2");
+        _room.Run("image", "create", "-f", "qcow2", image, "64M").Good();
+        using (FileStream file = File.Open(image, FileMode.Open))
+        {
+            byte[] number = new byte[sizeof(ulong)];
+            file.Position = TableAt;
+            file.ReadExactly(number);
+            ulong l1 = BinaryPrimitives.ReadUInt64BigEndian(number);
+            file.SetLength(L2At + (1 << 16));
+            Put(file, (long)l1, 0x8000_0000_0000_0000 | L2At);
+            Put(file, L2At, 0x8000_0000_0000_0000 | (1UL << 40));
+        }
+
+        _room.Run("block-attach", "web", $"{image},qcow2,xvdc,ro").Good();
+        WaitFor(text, "test -b /dev/vdb");
+        text.RunCommand("dd if=/dev/vdb of=/dev/null bs=4k skip=2 count=1 iflag=direct; dd if=/dev/vdb of=/dev/null bs=64k skip=1 count=1 iflag=direct && echo the-rest-is-good", CommandPatience);
+        DomainRoom.WaitFor(() => _room.Run("dmesg", "web").Good().Output.Contains("xvdc: read at sector 16 (4096 bytes): ", StringComparison.Ordinal), "the failure is in the log");
+        _room.Run("block-detach", "web", "xvdc").Good();
+    }
+
+    private void APulledDisk_IsGoneForTheGuest(ConsoleText text)
+    {
+        _room.Run("block-attach", "web", $"{_room.PathOf("data.img")},raw,xvdb,rw").Good();
+        WaitFor(text, "test -b /dev/vdb");
+        _room.Run("block-detach", "--force", "web", "xvdb").Good();
+        WaitFor(text, "! test -b /dev/vdb");
+    }
+
+    private void TheVirtioConsole_FollowsTheWindow(ConsoleText text)
+    {
+        using PtyProgram console = new(_room, 93, 31, Repository.Vmm, "console", "-t", "pv", "web");
+        console.Text.Expect("Ctrl-] leaves", CommandPatience);
+        WaitFor(text, "test \"$(stty size </dev/hvc0)\" = '31 93'");
+        console.Resize(120, 40);
+        WaitFor(text, "test \"$(stty size </dev/hvc0)\" = '40 120'");
+        text.RunCommand("echo to-the-window >/dev/hvc0", CommandPatience);
+        console.Text.Expect("to-the-window", CommandPatience);
+        console.Type("\x1d");
+        Assert.Equal(0, console.WaitForExit());
+    }
+
+    private static void Put(FileStream file, long at, ulong value)
+    {
+        byte[] number = new byte[sizeof(ulong)];
+        BinaryPrimitives.WriteUInt64BigEndian(number, value);
+        file.Position = at;
+        file.Write(number);
+    }
+
+    private static string TextAt(string core, ulong address)
+    {
+        using Process readelf = Process.Start(new ProcessStartInfo("readelf", ["-lW", core]) { RedirectStandardOutput = true })!;
+        string headers = readelf.StandardOutput.ReadToEnd();
+        readelf.WaitForExit();
+        // "  LOAD  0x001000 0xffffffff81000000 0x0000000001000000 0x… 0x… RWE 0x1000": offset, virtual address, physical address, bytes in the file
+        foreach (string[] words in headers.Split('\n').Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(w => w is ["LOAD", ..]))
+        {
+            ulong[] numbers = [.. words.Skip(1).Take(4).Select(w => Convert.ToUInt64(w, 16))];
+            if (address < numbers[1] || address - numbers[1] >= numbers[3]) continue;
+            byte[] bytes = new byte[64];
+            using FileStream file = File.OpenRead(core);
+            file.Position = (long)(numbers[0] + (address - numbers[1]));
+            file.ReadExactly(bytes);
+            return System.Text.Encoding.Latin1.GetString(bytes);
+        }
+
+        return $"nothing is at {address:x} in\n{headers}";
     }
 
     private static void LogIn(ConsoleText text)

@@ -64,7 +64,7 @@ internal sealed class DomainRoom : IDisposable
         RedirectStandardInput = true,
         RedirectStandardOutput = true,
         RedirectStandardError = true,
-        Environment = { ["VMM_RUN_DIR"] = PathOf("run") },
+        Environment = { ["VMM_RUN_DIR"] = PathOf("run"), ["VMM_DUMP_DIR"] = PathOf("dump") },
     };
 
     /// <summary>The number of the process that is a domain.</summary>

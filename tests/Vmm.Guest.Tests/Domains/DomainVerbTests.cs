@@ -233,6 +233,61 @@ public sealed class DomainVerbTests : IDisposable
     }
 
     [ExecutableFact]
+    public void Devices_TakenByForce_AreGoneWhateverTheGuestDoes()
+    {
+        File.WriteAllBytes(_room.PathOf("d.img"), new byte[1 << 20]);
+        _room.Run("create", "-q", _room.Config("a", $"vif=['mac=00:16:3e:00:00:11']\ndisk=['{_room.PathOf("d.img")},raw,xvda,rw']")).Good();
+
+        _room.Run("block-detach", "--force", "a", "xvda").Good();
+        _room.Run("network-detach", "-f", "a", "00:16:3E:00:00:11").Good();
+
+        Assert.Equal((1, 1), (_room.Run("block-list", "a").Good().Lines.Length, _room.Run("network-list", "a").Good().Lines.Length));
+        _room.Run("block-attach", "a", $"{_room.PathOf("d.img")},raw,xvda,rw").Good();
+    }
+
+    [ExecutableFact]
+    public void Trigger_EachButton_DoesItOrSaysWhyNot()
+    {
+        _room.Run("create", "-q", _room.Config("a", "on_crash='preserve'")).Good();
+
+        Assert.Contains("does not listen to the power button", _room.Run("trigger", "a", "power").Errors, StringComparison.Ordinal);
+        foreach (string absent in (string[])["sleep", "s3resume", "init"]) Assert.Equal((Failed, true), (_room.Run("trigger", "a", absent).Code, _room.Run("trigger", "a", absent).Errors.Contains("is not there", StringComparison.Ordinal)));
+        Assert.Contains("'horn' is none of power, reset, nmi", _room.Run("trigger", "a", "horn").Errors, StringComparison.Ordinal);
+        Assert.Equal(BadArguments, _room.Run("trigger", "a", "nmi", "7").Code);
+        _room.Run("trigger", "a", "reset").Good();
+        DomainRoom.WaitFor(() => _room.Run("list", "-l", "a").Good().Output.Contains("\"boots\": 2", StringComparison.Ordinal), "the guest is reset");
+        // The kernel has no handler for it, nor for what follows.
+        _room.Run("trigger", "a", "nmi", "0").Good();
+        DomainRoom.WaitFor(() => _room.StateOf("a") == "---sc-", "the guest has crashed");
+    }
+
+    [ExecutableFact]
+    public void Flags_BeforeTheVerb_AreThoseOfXl()
+    {
+        string config = _room.Config("a");
+
+        using (JsonDocument dry = JsonDocument.Parse(_room.Run("-N", "create", "-q", config).Good().Output)) Assert.Equal("a", dry.RootElement.GetProperty("name").GetString());
+        _room.Run("create", "-q", config).Good();
+        Assert.Contains("\"config\": \"path=/x,format=raw,id=xvdb\"", _room.Run("-N", "block-attach", "a", "/x,raw,xvdb").Good().Output, StringComparison.Ordinal);
+        Assert.Equal(1, _room.Run("-ft", "block-list", "a").Good().Lines.Length);
+        Assert.Contains("'list' has no dry run", _room.Run("-N", "list").Errors, StringComparison.Ordinal);
+        Assert.Matches(@"^vmm: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \[\d+\] error: there is no domain 'nobody'\n$", _room.Run("-T", "pause", "nobody").Errors);
+        DomainRoom.Answer quiet = _room.Run("network-attach", "a", "bridge=nobr0"), verbose = _room.Run("-vf", "network-attach", "a", "bridge=nobr0");
+        Assert.DoesNotContain("its log:", quiet.Errors, StringComparison.Ordinal);
+        Assert.StartsWith(quiet.Errors, verbose.Errors, StringComparison.Ordinal);
+        Assert.Contains("vmm: its log: ", verbose.Errors, StringComparison.Ordinal);
+    }
+
+    [ExecutableFact]
+    public void Verbs_OfXlThatAreNotHere_SayWhatTakesTheirPlace()
+    {
+        DomainRoom.Answer answer = _room.Run("migrate", "a", "host");
+
+        Assert.Equal((BadArguments, "vmm: error: there is no 'migrate' here: a domain cannot move to another host yet\n"), (answer.Code, answer.Errors));
+        Assert.Contains("did you mean 'list'?", _room.Run("lits").Errors, StringComparison.Ordinal);
+    }
+
+    [ExecutableFact]
     public void Vcpus_OfADomain_AreListedAndPinned()
     {
         _room.Run("create", "-q", _room.Config("a", "vcpus=2")).Good();
@@ -246,6 +301,10 @@ public sealed class DomainVerbTests : IDisposable
         Assert.Equal(BadArguments, _room.Run("vcpu-pin", "a", "7", "0").Code);
         Assert.Equal(BadArguments, _room.Run("vcpu-pin", "a", "0", "x").Code);
         Assert.Equal(BadArguments, _room.Run("vcpu-pin", "a", "0", "all", "0").Code);
+        _room.Run("vcpu-set", "a", "2").Good();
+        Assert.Contains("has 2 vCPUs, which cannot be 1 while it is there", _room.Run("vcpu-set", "a", "1").Errors, StringComparison.Ordinal);
+        Assert.EndsWith("NODE Affinity", _room.Run("list", "-n", "-c", "a").Good().Lines[0], StringComparison.Ordinal);
+        Assert.Contains("numa_info              :", _room.Run("info", "-n").Good().Lines);
     }
 
     [ExecutableFact]
@@ -257,6 +316,11 @@ public sealed class DomainVerbTests : IDisposable
         _room.Run("mem-set", "a", "16384k").Good();
         Assert.Contains("is more than the 16M", _room.Run("mem-set", "a", "1g").Errors, StringComparison.Ordinal);
         Assert.Contains("'lots' is no size", _room.Run("mem-set", "a", "lots").Errors, StringComparison.Ordinal);
+        _room.Run("mem-max", "a", "12m").Good();
+        Assert.Contains("is more than the 12M that the domain may have", _room.Run("mem-set", "a", "16").Errors, StringComparison.Ordinal);
+        Assert.Contains("is more than the 16M that the domain was made with", _room.Run("mem-max", "a", "17").Errors, StringComparison.Ordinal);
+        _room.Run("mem-max", "a", "16").Good();
+        _room.Run("mem-set", "a", "16").Good();
     }
 
     [ExecutableFact]
@@ -330,6 +394,9 @@ public sealed class DomainVerbTests : IDisposable
 
         Assert.True(verbs.Length > 35, $"{verbs.Length} verbs");
         Assert.All(verbs, verb => Assert.StartsWith("Description:", _room.Run(verb, "--help").Good().Output, StringComparison.Ordinal));
+        Assert.Equal(_room.Run("image", "create", "--help").Output, _room.Run("help", "image", "create").Good().Output);
+        Assert.Equal((BadArguments, BadArguments), (_room.Run("help", "nosuch").Code, _room.Run("help", "image", "nosuch").Code));
+        Assert.All(_room.Run("help").Good().Lines, line => Assert.True(line.Length < 200, line));
     }
 
     private static void Greet(Assembler a)
