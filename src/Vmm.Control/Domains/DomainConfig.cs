@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Vmm.Machine.Config;
 
 namespace Vmm.Control.Domains;
@@ -12,6 +13,7 @@ public sealed record DomainConfig
     public required Guid Uuid { get; init; }
 
     /// <summary>The machine. Its serial ports and what follows a reset are the domain's affair.</summary>
+    [JsonConverter(typeof(MachineConfigConverter))]
     public required MachineConfig Machine { get; init; }
 
     /// <summary>On which of the host's processors each vCPU may run; an empty entry, and none, is any.</summary>

@@ -28,7 +28,7 @@ internal sealed class DomainHistory(string path)
         string draft = $"{path}.{Environment.ProcessId}";
         try
         {
-            File.WriteAllLines(draft, Read().TakeLast(Most - 1).Append(record).Select(r => JsonSerializer.Serialize(r, DomainLineJson.Default.DomainRecord)));
+            File.WriteAllLines(draft, Read().TakeLast(Most - 1).Append(record).Select(r => JsonSerializer.Serialize(r, DomainJson.Line.DomainRecord)));
             File.Move(draft, path, overwrite: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -41,7 +41,7 @@ internal sealed class DomainHistory(string path)
     {
         try
         {
-            return JsonSerializer.Deserialize(line, DomainLineJson.Default.DomainRecord);
+            return JsonSerializer.Deserialize(line, DomainJson.Line.DomainRecord);
         }
         catch (JsonException)
         {

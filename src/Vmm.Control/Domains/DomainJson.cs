@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Vmm.Control.Domains;
@@ -7,4 +8,8 @@ namespace Vmm.Control.Domains;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(DomainRecord))]
 [JsonSerializable(typeof(DomainConfig))]
-internal sealed partial class DomainJson : JsonSerializerContext;
+internal sealed partial class DomainJson : JsonSerializerContext
+{
+    /// <summary>The same on one line.</summary>
+    public static DomainJson Line => field ??= new DomainJson(new JsonSerializerOptions(Default.Options) { WriteIndented = false });
+}

@@ -1,3 +1,4 @@
+using PolyType;
 using Vmm.Devices.Virtio.Balloon;
 
 namespace Vmm.Control.Rpc;
@@ -11,5 +12,6 @@ namespace Vmm.Control.Rpc;
 /// <param name="ReportedBytes">Free memory that the guest gave back without the balloon, in all.</param>
 /// <param name="RefusedPages">Pages that are no RAM, or that the host did not take.</param>
 /// <param name="Guest">What the guest says of its memory; null before it says something.</param>
+[TypeShape(Kind = TypeShapeKind.None)]
 public sealed record BalloonInfo(string Id, ulong TargetBytes, ulong ActualBytes, ulong InflatedBytes, ulong DeflatedBytes, ulong ReportedBytes, ulong RefusedPages,
     GuestMemoryStatistics? Guest);

@@ -1,3 +1,4 @@
+using PolyType;
 using Vmm.Devices.Virtio.Block;
 using Vmm.Machine.Config;
 
@@ -16,5 +17,6 @@ namespace Vmm.Control.Rpc;
 /// <param name="Statistics">What it has done since then; null where that is not known.</param>
 /// <param name="StatisticsSince">From when on the statistics count: the device's coming to the domain. Resets of the guest do not begin them anew.</param>
 /// <param name="IsLeaving">The guest is asked to let it go and has not done so yet.</param>
+[TypeShape(Kind = TypeShapeKind.None)]
 public sealed record DiskEntry(string Id, int Slot, string? Path, string? Format, ulong SizeBytes, bool IsReadOnly, bool IsSnapshot, DiskCache Cache, LimitSettings? Limits,
     VirtioBlockStatistics? Statistics, DateTimeOffset StatisticsSince, bool IsLeaving);

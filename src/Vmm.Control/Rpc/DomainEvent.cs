@@ -1,3 +1,4 @@
+using PolyType;
 using Vmm.Machine;
 
 namespace Vmm.Control.Rpc;
@@ -12,5 +13,6 @@ namespace Vmm.Control.Rpc;
 /// <param name="Disk">The disk's request that failed, where it is about one.</param>
 /// <param name="Progress">The part that is done, from 0 to 1, where it is about work that takes a while.</param>
 /// <param name="Lost">How many events this client lost just before this one because it did not read.</param>
+[TypeShape(Kind = TypeShapeKind.None)]
 public sealed record DomainEvent(long Sequence, DateTimeOffset Time, DomainEventKind Kind, string Message, string? Device = null, GuestEnd? End = null,
     DiskFailure? Disk = null, double? Progress = null, long Lost = 0);

@@ -1,3 +1,4 @@
+using PolyType;
 using Vmm.Control.Domains;
 
 namespace Vmm.Control.Rpc;
@@ -19,5 +20,6 @@ namespace Vmm.Control.Rpc;
 /// <param name="Created">When the domain was made.</param>
 /// <param name="LastEnd">The guest's last end; null when it has had none.</param>
 /// <param name="DeviceModel">The process that serves its disks and network devices; null where the domain's own does.</param>
+[TypeShape(Kind = TypeShapeKind.None)]
 public sealed record DomainInfo(int Id, string Name, Guid Uuid, DomainState State, string Cpu, int Vcpus, ulong MemoryBytes, ulong MaximumMemoryBytes, ulong? BalloonBytes,
     double CpuSeconds, double UptimeSeconds, int Boots, int ProcessId, DateTimeOffset Created, GuestEnd? LastEnd, DeviceModelEntry? DeviceModel = null);

@@ -1,3 +1,4 @@
+using PolyType;
 using Vmm.Control.Domains;
 using Vmm.Machine;
 
@@ -8,4 +9,5 @@ namespace Vmm.Control.Rpc;
 /// <param name="Reason">One line for people.</param>
 /// <param name="Action">What follows.</param>
 /// <param name="Time">When.</param>
+[TypeShape(Kind = TypeShapeKind.None)]
 public sealed record GuestEnd(MachineEnd Kind, string Reason, DomainAction Action, DateTimeOffset Time);

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using PolyType;
 using Vmm.Core.Time;
 
 namespace Vmm.Control.Rpc;
@@ -9,6 +10,7 @@ namespace Vmm.Control.Rpc;
 /// <param name="OperationsPerSecond">Requests of a disk, packets of a network device.</param>
 /// <param name="OperationsBurst">Operations at once after a rest; 0 for a tenth of a second's.</param>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
+[TypeShape(Kind = TypeShapeKind.None)]
 public sealed record LimitSettings(ulong BytesPerSecond = 0, ulong BytesBurst = 0, ulong OperationsPerSecond = 0, ulong OperationsBurst = 0)
 {
     /// <summary>Null where there is no limit.</summary>

@@ -1,3 +1,4 @@
+using PolyType;
 using Vmm.Devices.Virtio.Net;
 
 namespace Vmm.Control.Rpc;
@@ -17,5 +18,6 @@ namespace Vmm.Control.Rpc;
 /// <param name="Statistics">What it has done since then; null where that is not known.</param>
 /// <param name="StatisticsSince">From when on the statistics count: the device's coming to the domain. Resets of the guest do not begin them anew.</param>
 /// <param name="IsLeaving">The guest is asked to let it go and has not done so yet.</param>
+[TypeShape(Kind = TypeShapeKind.None)]
 public sealed record NetEntry(string Id, int Slot, string Link, string? Interface, string? Bridge, string Mac, int? Mtu, bool IsLinkUp, string? Capture,
     LimitSettings? ReceiveLimits, LimitSettings? SendLimits, VirtioNetStatistics? Statistics, DateTimeOffset StatisticsSince, bool IsLeaving);

@@ -15,10 +15,10 @@ public sealed class StateRegistry
     /// <summary>Takes an object in.</summary>
     /// <param name="id">Its id; parts of one object may stand in a folder: "disk0/function".</param>
     /// <param name="owner">The object.</param>
-    /// <param name="form">How its state is written.</param>
+    /// <param name="form">How its state is written; asked for when it is, because to make a form takes longer than to make the object.</param>
     /// <param name="isLast">Restored after the others: what they do to it meanwhile counts for nothing.</param>
     /// <exception cref="ArgumentException">The id is another's.</exception>
-    public void Add<TState>(string id, IStateful<TState> owner, JsonTypeInfo<TState> form, bool isLast = false) where TState : class
+    public void Add<TState>(string id, IStateful<TState> owner, Func<JsonTypeInfo<TState>> form, bool isLast = false) where TState : class
     {
         lock (_gate)
         {
@@ -87,13 +87,13 @@ public sealed class StateRegistry
         public abstract Action Decode(ReadOnlySpan<byte> json);
     }
 
-    private sealed class Entry<TState>(string id, IStateful<TState> owner, JsonTypeInfo<TState> form, bool isLast) : Entry(id, isLast) where TState : class
+    private sealed class Entry<TState>(string id, IStateful<TState> owner, Func<JsonTypeInfo<TState>> form, bool isLast) : Entry(id, isLast) where TState : class
     {
-        public override byte[] Encode() => JsonSerializer.SerializeToUtf8Bytes(owner.Save(), form);
+        public override byte[] Encode() => JsonSerializer.SerializeToUtf8Bytes(owner.Save(), form());
 
         public override Action Decode(ReadOnlySpan<byte> json)
         {
-            TState state = StateJson.Parse(json, form, Id);
+            TState state = StateJson.Parse(json, form(), Id);
             return () => Restore(state);
         }
 

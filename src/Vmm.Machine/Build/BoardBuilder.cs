@@ -48,8 +48,8 @@ internal static class BoardBuilder
     {
         PmTimer pmTimer = new(board.Clock);
         AcpiPm acpi = board.Acpi = new(interrupts.Line(SciGsi), board, pmTimer, board.Clock);
-        board.States.Add("pm-timer", pmTimer, SnapshotJson.Default.PmTimerState);
-        board.States.Add("acpi", acpi, SnapshotJson.Default.AcpiPmState);
+        board.States.Add("pm-timer", pmTimer, static () => SnapshotJson.Default.PmTimerState);
+        board.States.Add("acpi", acpi, static () => SnapshotJson.Default.AcpiPmState);
         board.Ports.Attach(AcpiPm.DefaultPort, AcpiPm.EventBytes, acpi, AcpiPm.EventRegion, "ACPI PM1 events");
         board.Ports.Attach(AcpiPm.DefaultPort + AcpiPm.EventBytes, AcpiPm.ControlBytes, acpi, AcpiPm.ControlRegion, "ACPI PM1 control");
         board.Ports.Attach(AcpiPm.DefaultPort + 2 * AcpiPm.EventBytes, PmTimer.PortCount, pmTimer, name: "ACPI PM timer");
@@ -58,11 +58,11 @@ internal static class BoardBuilder
         CmosMemorySize memory = new(Math.Min(config.MemoryBytes, Host.GuestMemoryLayout.LowRamLimit),
             config.MemoryBytes - Math.Min(config.MemoryBytes, Host.GuestMemoryLayout.LowRamLimit));
         Mc146818Rtc rtc = new(interrupts.Line(RtcIrq), board.Clock, memory);
-        board.States.Add("rtc", rtc, SnapshotJson.Default.Mc146818RtcState);
+        board.States.Add("rtc", rtc, static () => SnapshotJson.Default.Mc146818RtcState);
         board.Ports.Attach(Mc146818Rtc.Port, Mc146818Rtc.PortCount, rtc, name: "RTC");
         A20Gate a20 = new();
         I8042 keyboard = new(interrupts.Line(KeyboardIrq), interrupts.Line(MouseIrq), board, a20);
-        board.States.Add("i8042", keyboard, SnapshotJson.Default.I8042State);
+        board.States.Add("i8042", keyboard, static () => SnapshotJson.Default.I8042State);
         board.Ports.Attach(I8042.DataPort, 1, keyboard, I8042.DataRegion, "i8042 data");
         board.Ports.Attach(I8042.CommandPort, 1, keyboard, I8042.CommandRegion, "i8042 command");
         board.Ports.Attach(SystemControlPortA.Port, 1, new SystemControlPortA(a20, board), name: "system control port A");
@@ -78,7 +78,7 @@ internal static class BoardBuilder
             (ushort port, int irq) = SerialPorts[i];
             if (!wires.TryGetValue(irq, out SharedLine? wire)) wires[irq] = wire = new SharedLine(interrupts.Line(irq));
             Uart16550 uart = new(wire.NewInput(), backends[i], board.Clock);
-            board.States.Add($"com{i + 1}", uart, SnapshotJson.Default.Uart16550State);
+            board.States.Add($"com{i + 1}", uart, static () => SnapshotJson.Default.Uart16550State);
             board.Ports.Attach(port, Uart16550.PortCount, uart, name: $"COM{i + 1}");
         }
     }
@@ -87,7 +87,7 @@ internal static class BoardBuilder
     {
         if (backend is null) return;
         DebugConsole console = new(backend);
-        board.States.Add("debug-console", console, SnapshotJson.Default.DebugConsoleState);
+        board.States.Add("debug-console", console, static () => SnapshotJson.Default.DebugConsoleState);
         board.Ports.Attach(DebugConsole.BochsPort, 1, console, name: "debug console");
         board.Ports.Attach(DebugConsole.FirmwarePort, 1, console, name: "debug console");
     }

@@ -69,7 +69,7 @@ internal sealed class KvmPlatform : ICpuPlatform
     public IVirtualMachine CreateMachine(Board board)
     {
         KvmMachine machine = _hypervisor.CreateKvmMachine(board.Memory);
-        board.States.Add("interrupt-chips", new KvmChips(machine), SnapshotJson.Default.InterruptChipsState, isLast: true);
+        board.States.Add("interrupt-chips", new KvmChips(machine), static () => SnapshotJson.Default.InterruptChipsState, isLast: true);
         return machine;
     }
 

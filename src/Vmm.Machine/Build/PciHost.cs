@@ -48,10 +48,10 @@ internal sealed class PciHost : IDisposable
         PciHostBridge bridge = new(Bus, resetControl);
         bridge.AttachTo(board.Ports, board.Mmio, EcamAddress);
         _hotPlug = new PciHotPlug(Bus, Slots, () => board.Acpi?.RaiseGpe(PciHotPlug.DefaultEvent), Ejected);
-        board.States.Add("reset-control", resetControl, SnapshotJson.Default.ResetControlState);
-        board.States.Add("pci-bridge", bridge, SnapshotJson.Default.PciHostBridgeState);
-        board.States.Add("pci-bridge-function", bridge.Function, SnapshotJson.Default.PciFunctionState);
-        board.States.Add("pci-hot-plug", _hotPlug, SnapshotJson.Default.PciHotPlugState);
+        board.States.Add("reset-control", resetControl, static () => SnapshotJson.Default.ResetControlState);
+        board.States.Add("pci-bridge", bridge, static () => SnapshotJson.Default.PciHostBridgeState);
+        board.States.Add("pci-bridge-function", bridge.Function, static () => SnapshotJson.Default.PciFunctionState);
+        board.States.Add("pci-hot-plug", _hotPlug, static () => SnapshotJson.Default.PciHotPlugState);
         board.Ports.Attach(PciHotPlug.DefaultPort, PciHotPlug.PortCount, _hotPlug, name: "PCI hot-plug");
         try
         {

@@ -73,7 +73,7 @@ internal sealed class SoftwarePlatform : ICpuPlatform
         I8254Pit pit = new(fabric.Line(TimerIrq), board.Clock);
         board.Ports.Attach(PitPort, PitPorts, pit, I8254Pit.TimerRegion, "8254");
         board.Ports.Attach(PortB, 1, pit, I8254Pit.PortBRegion, "system control port B");
-        board.States.Add("interrupt-chips", new SoftwareChips(fabric, pit), SnapshotJson.Default.InterruptChipsState, isLast: true);
+        board.States.Add("interrupt-chips", new SoftwareChips(fabric, pit), static () => SnapshotJson.Default.InterruptChipsState, isLast: true);
         SoftwareHypervisor hypervisor = board.Own(new SoftwareHypervisor(new SoftwareHypervisorOptions
         {
             Interrupts = fabric,

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Vmm.Machine.Config;
 
 namespace Vmm.Machine.Served;
@@ -14,6 +15,7 @@ internal sealed record ControlMessage
     public string? Device { get; init; }
 
     /// <summary>The machine with the device that is added, alone.</summary>
+    [JsonConverter(typeof(MachineConfigConverter))]
     public MachineConfig? Machine { get; init; }
 
     /// <summary>What was changed of the device.</summary>

@@ -23,10 +23,10 @@ internal static class DeviceStates
     public static void Add(StateRegistry to, string id, VirtioPciTransport transport, IVirtioDevice device)
     {
         string folder = FolderOf(id);
-        to.Add($"{folder}/function", transport.Function, SnapshotJson.Default.PciFunctionState);
-        to.Add($"{folder}/msix", transport.Msix, SnapshotJson.Default.MsixState);
+        to.Add($"{folder}/function", transport.Function, static () => SnapshotJson.Default.PciFunctionState);
+        to.Add($"{folder}/msix", transport.Msix, static () => SnapshotJson.Default.MsixState);
         AddDevice(to, folder, device);
-        to.Add($"{folder}/transport", transport, SnapshotJson.Default.VirtioPciState);
+        to.Add($"{folder}/transport", transport, static () => SnapshotJson.Default.VirtioPciState);
     }
 
     /// <summary>Takes in a device on the memory bus.</summary>
@@ -34,7 +34,7 @@ internal static class DeviceStates
     {
         string folder = FolderOf(id);
         AddDevice(to, folder, device);
-        to.Add($"{folder}/transport", transport, SnapshotJson.Default.VirtioMmioState);
+        to.Add($"{folder}/transport", transport, static () => SnapshotJson.Default.VirtioMmioState);
     }
 
     private static void AddDevice(StateRegistry to, string folder, IVirtioDevice device)
@@ -43,25 +43,25 @@ internal static class DeviceStates
         switch (device)
         {
             case VirtioBlock block:
-                to.Add(id, block, SnapshotJson.Default.VirtioBlockState);
+                to.Add(id, block, static () => SnapshotJson.Default.VirtioBlockState);
                 break;
             case VirtioNet net:
-                to.Add(id, net, SnapshotJson.Default.VirtioNetState);
+                to.Add(id, net, static () => SnapshotJson.Default.VirtioNetState);
                 break;
             case VirtioConsole console:
-                to.Add(id, console, SnapshotJson.Default.VirtioConsoleState);
+                to.Add(id, console, static () => SnapshotJson.Default.VirtioConsoleState);
                 break;
             case VirtioBalloon balloon:
-                to.Add(id, balloon, SnapshotJson.Default.VirtioBalloonState);
+                to.Add(id, balloon, static () => SnapshotJson.Default.VirtioBalloonState);
                 break;
             case VirtioVsock vsock:
-                to.Add(id, vsock, SnapshotJson.Default.VirtioVsockState);
+                to.Add(id, vsock, static () => SnapshotJson.Default.VirtioVsockState);
                 break;
             case Virtio9p share:
-                to.Add(id, share, SnapshotJson.Default.Virtio9pState);
+                to.Add(id, share, static () => SnapshotJson.Default.Virtio9pState);
                 break;
             case VirtioPmem pmem:
-                to.Add(id, pmem, SnapshotJson.Default.VirtioPmemState);
+                to.Add(id, pmem, static () => SnapshotJson.Default.VirtioPmemState);
                 break;
             // In the device model, in the same form as here: the one can go on where the other stopped.
             case VhostUserDevice { State: { } state, Kind: VhostUserKind.Block }:

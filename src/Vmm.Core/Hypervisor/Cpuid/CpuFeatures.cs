@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using Vmm.Core.Text;
 
 namespace Vmm.Core.Hypervisor.Cpuid;
@@ -66,13 +65,12 @@ public static class CpuFeatures
         ("amx-fp16", "amx-tile"), ("x2apic", "apic"), ("tsc-deadline", "apic"), ("kvmclock-stable-bit", "kvmclock"),
     ];
 
+    // No name is longer.
+    private const int LongestName = 64;
+
     private static readonly CpuFeature[] Table = [.. Words.SelectMany(w => NamesOf(w.Word, w.Names))];
-
-    private static readonly FrozenDictionary<string, CpuFeature> ByKey = Table.Select(f => (Key: KeyOf(f.Name), Feature: f))
-        .Concat(Aliases.Select(a => (Key: KeyOf(a.Alias), Feature: Table.First(f => f.Name == a.Name))))
-        .ToFrozenDictionary(p => p.Key, p => p.Feature, StringComparer.Ordinal);
-
-    private static readonly (CpuFeature Feature, CpuFeature Needs)[] Dependencies = [.. Needs.Select(n => (Get(n.Feature), Get(n.Needs)))];
+    private static readonly Dictionary<string, CpuFeature>.AlternateLookup<ReadOnlySpan<char>> ByKey = Index();
+    private static readonly (CpuFeature Feature, CpuFeature Needs)[] Dependencies = Array.ConvertAll(Needs, n => (Get(n.Feature), Get(n.Needs)));
 
     /// <summary>Every named feature.</summary>
     public static ReadOnlySpan<CpuFeature> All => Table;
@@ -84,20 +82,52 @@ public static class CpuFeatures
     public static ReadOnlySpan<(CpuFeature Feature, CpuFeature Needs)> AllDependencies => Dependencies;
 
     /// <summary>Finds a feature by name. Case and the separators '.', '_' and '-' do not matter: sse4.1, sse4_1 and SSE4-1 are the same.</summary>
-    public static bool TryFind(string name, out CpuFeature feature) => ByKey.TryGetValue(KeyOf(name), out feature);
+    public static bool TryFind(ReadOnlySpan<char> name, out CpuFeature feature)
+    {
+        feature = default;
+        return name.Length <= LongestName && ByKey.TryGetValue(KeyOf(name, stackalloc char[LongestName]), out feature);
+    }
 
     /// <summary>The known name that is spelt most like this one.</summary>
     public static string Nearest(string name) => Spelling.Nearest(name, Table.Select(f => f.Name));
 
     /// <summary>The feature of that name, which must be in the table.</summary>
-    internal static CpuFeature Get(string name) => ByKey[KeyOf(name)];
+    internal static CpuFeature Get(ReadOnlySpan<char> name)
+        => TryFind(name, out CpuFeature feature) ? feature : throw new ArgumentException($"no CPU feature is called '{name}'", nameof(name));
 
     /// <summary>The features of a list of names with blanks between them.</summary>
-    internal static IReadOnlyList<CpuFeature> List(string names) => [.. names.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Get)];
+    internal static IReadOnlyList<CpuFeature> List(ReadOnlySpan<char> names)
+    {
+        List<CpuFeature> features = new(names.Count(' ') + 1);
+        foreach (Range part in names.Split(' '))
+        {
+            if (!names[part].IsEmpty) features.Add(Get(names[part]));
+        }
+
+        return features;
+    }
+
+    private static Dictionary<string, CpuFeature>.AlternateLookup<ReadOnlySpan<char>> Index()
+    {
+        Dictionary<string, CpuFeature> byKey = new(Table.Length + Aliases.Length, StringComparer.Ordinal);
+        Span<char> key = stackalloc char[LongestName];
+        foreach (CpuFeature feature in Table) byKey.Add(KeyOf(feature.Name, key).ToString(), feature);
+        foreach ((string name, string alias) in Aliases) byKey.Add(KeyOf(alias, key).ToString(), byKey[KeyOf(name, key).ToString()]);
+        return byKey.GetAlternateLookup<ReadOnlySpan<char>>();
+    }
 
     private static IEnumerable<CpuFeature> NamesOf(CpuidWord word, string names)
         => names.Split(' ').Select((name, bit) => new CpuFeature(name, word, bit)).Where(f => f.Name != "-");
 
-    private static string KeyOf(string name)
-        => string.Concat(name.Where(c => c is not ('.' or '_' or '-')).Select(char.ToLowerInvariant));
+    // Every name is ASCII.
+    private static ReadOnlySpan<char> KeyOf(ReadOnlySpan<char> name, Span<char> key)
+    {
+        int length = 0;
+        foreach (char c in name)
+        {
+            if (c is not ('.' or '_' or '-')) key[length++] = char.ToLowerInvariant(c);
+        }
+
+        return key[..length];
+    }
 }

@@ -105,7 +105,7 @@ public sealed record CpuModel
     private static string? ReadChange(string part, List<CpuFeature> added, List<CpuFeature> removed)
     {
         if (part.Length < 2 || part[0] is not ('+' or '-')) return $"CPU feature '{part}' must begin with + or -";
-        if (!CpuFeatures.TryFind(part[1..], out CpuFeature feature))
+        if (!CpuFeatures.TryFind(part.AsSpan(1), out CpuFeature feature))
             return $"unknown CPU feature '{part[1..]}' (nearest: {CpuFeatures.Nearest(part[1..])})";
         (List<CpuFeature> target, List<CpuFeature> other) = part[0] == '+' ? (added, removed) : (removed, added);
         if (other.Contains(feature)) return $"CPU feature '{feature}' is both added and removed";
