@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Json;
 using Vmm.Host;
 using Vmm.Host.Processes;
+using Vmm.Host.Sandbox;
 using Vmm.Machine;
 using Vmm.Machine.Config;
 using Vmm.Machine.Served;
@@ -40,7 +41,9 @@ internal static class DeviceModelCommand
         };
         Option<string?> name = new("--name") { HelpName = "NAME", Description = "The machine's name, from which addresses of network devices follow. [default: guest]" };
         Option<int?> control = new("--control") { HelpName = "N", Description = "A machine's own device model: the channel to the machine, as an open descriptor.", Hidden = true };
-        Command command = new("device-model", "Serve devices of a guest that is in another process (vhost-user).") { sockets, descriptors, config, name, control };
+        Option<string?> sandbox = new("--sandbox") { HelpName = "on|off", Description = RunOptions.SandboxHelp };
+        sandbox.AcceptOnlyFromAmong("on", "off");
+        Command command = new("device-model", "Serve devices of a guest that is in another process (vhost-user).") { sockets, descriptors, config, name, sandbox, control };
         foreach (string kind in DeviceModelHost.Kinds)
             command.Options.Add(new Option<string[]>($"--{kind}") { HelpName = "…", Description = $"A device, as for 'vmm run --{kind}'.", Arity = ArgumentArity.ZeroOrMore });
         CommandLine.AppendToHelp(command, Help + ExitCodes.Help);
@@ -50,6 +53,7 @@ internal static class DeviceModelCommand
             List<ConfigError> errors = [];
             MachineConfig? machine = ReadMachine(result.GetValue(config), result.GetValue(name), errors);
             List<(string Place, DeviceConfig Device)> devices = machine is null ? [] : ReadDevices(result.Tokens, machine, result.GetValue(config) is not null, errors);
+            if (result.GetValue(sandbox) == "off") machine = machine is null ? null : machine with { Unconfined = true };
             foreach (ConfigError error in errors) StandardError.Error(error.ToString());
             return errors.Count == 0 ? Run(machine!, devices) : (int)ExitCode.BadArguments;
         });
@@ -137,6 +141,8 @@ internal static class DeviceModelCommand
             else throw new LinuxException($"--fd {where} is no number of a descriptor above 2");
         }
 
+        // What is open stays open: images, TAP devices, sockets, rings.
+        if (!machine.Unconfined) ProcessSandbox.Enter(DeviceModelPolicy.For(devices.Select(place => place.Device)));
         model.Wait();
         return signal == 0 ? (int)ExitCode.Ok : (int)ExitCode.Signal + signal;
     }

@@ -70,10 +70,16 @@ internal sealed class RunOptions
             + "devices; when it dies, it is started again and the guest goes on. [default: off]",
     };
 
+    private readonly Option<string?> _sandbox = new("--sandbox") { HelpName = "on|off", Description = SandboxHelp };
+
     private readonly DeviceOptions _devices = new();
 
+    /// <summary>What is said of --sandbox here and there.</summary>
+    public const string SandboxHelp = "Whether a process that serves devices is confined, once all is open, to what they need: no capabilities, no other files, "
+        + "no other system calls. 'off' is for looking for faults. [default: on]";
+
     /// <summary>All of them, in the order of the help.</summary>
-    public IEnumerable<Option> All => [_kernel, _initrd, _append, _memory, _vcpus, _accel, _cpu, _serial, _debugConsole, .. _devices.All, _deviceModel, _name, _protocol, _noUnpack, _onReboot];
+    public IEnumerable<Option> All => [_kernel, _initrd, _append, _memory, _vcpus, _accel, _cpu, _serial, _debugConsole, .. _devices.All, _deviceModel, _sandbox, _name, _protocol, _noUnpack, _onReboot];
 
     /// <summary>The configuration, or null and every mistake.</summary>
     public MachineConfig? Read(ParseResult result, out IReadOnlyList<ConfigError> errors)
@@ -90,6 +96,7 @@ internal sealed class RunOptions
             DebugConsole = ReadDebugConsole(result.GetValue(_debugConsole), found),
             OnReboot = ReadChoice("on-reboot", result.GetValue(_onReboot), found, ("restart", RebootPolicy.Restart), ("exit", RebootPolicy.Exit)),
             DeviceModel = ReadChoice("device-model", result.GetValue(_deviceModel), found, ("off", false), ("on", true)),
+            Unconfined = ReadChoice("sandbox", result.GetValue(_sandbox), found, ("on", false), ("off", true)),
             Boot = new BootConfig
             {
                 Kernel = result.GetValue(_kernel) ?? "",

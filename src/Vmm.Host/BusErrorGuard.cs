@@ -93,6 +93,16 @@ internal static unsafe class BusErrorGuard
         }
     }
 
+    /// <summary>Installs the handler, for a process that can make no code later.</summary>
+    /// <exception cref="LinuxException">It cannot be installed.</exception>
+    public static void Prepare()
+    {
+        lock (Gate)
+        {
+            if (_pages == null) Install();
+        }
+    }
+
     /// <summary>Pages that were found gone in a mapping.</summary>
     public static ulong LostPages(nint address)
     {

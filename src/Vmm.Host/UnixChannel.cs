@@ -69,10 +69,12 @@ public sealed unsafe class UnixChannel : IDisposable
     }
 
     /// <summary>Sends all bytes; the descriptors go with the first of them and stay the caller's, too.</summary>
-    /// <returns>False when the peer is gone or takes nothing for so long: the stream is of no use then.</returns>
+    /// <param name="timeoutMs">How long all of it may take.</param>
+    /// <returns>False when the peer is gone or does not take all in time: the stream is of no use then.</returns>
     public bool TrySend(ReadOnlySpan<byte> bytes, ReadOnlySpan<int> descriptors, int timeoutMs)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(descriptors.Length, MostDescriptors, nameof(descriptors));
+        long end = EndOf(timeoutMs);
         fixed (byte* start = bytes)
         {
             int sent = 0;
@@ -81,7 +83,7 @@ public sealed unsafe class UnixChannel : IDisposable
                 // SAFETY: the span is pinned for the call and the kernel reads at most what is left of it.
                 nint count = SendSome(start + sent, bytes.Length - sent, sent == 0 ? descriptors : []);
                 if (count > 0) sent += (int)count;
-                else if (!MayRetry(Libc.POLLOUT, timeoutMs)) return false;
+                else if (!MayRetry(Libc.POLLOUT, end)) return false;
             }
         }
 
@@ -91,10 +93,11 @@ public sealed unsafe class UnixChannel : IDisposable
     /// <summary>Takes exactly so many bytes, and the descriptors that come with them.</summary>
     /// <param name="into">To be filled.</param>
     /// <param name="descriptors">Takes the descriptors; the caller closes them, also after false.</param>
-    /// <param name="timeoutMs">How long the peer may stay silent.</param>
-    /// <returns>False when the peer is gone or silent, or more than <see cref="MostDescriptors"/> came.</returns>
+    /// <param name="timeoutMs">How long all of it may take.</param>
+    /// <returns>False when the peer is gone or too slow, or more than <see cref="MostDescriptors"/> came.</returns>
     public bool TryReceive(Span<byte> into, List<LinuxFile> descriptors, int timeoutMs)
     {
+        long end = EndOf(timeoutMs);
         fixed (byte* start = into)
         {
             int received = 0;
@@ -104,7 +107,7 @@ public sealed unsafe class UnixChannel : IDisposable
                 nint count = ReceiveSome(start + received, into.Length - received, descriptors, out bool isTruncated);
                 if (isTruncated || descriptors.Count > MostDescriptors || count == 0) return false;
                 if (count > 0) received += (int)count;
-                else if (!MayRetry(Libc.POLLIN, timeoutMs)) return false;
+                else if (!MayRetry(Libc.POLLIN, end)) return false;
             }
         }
 
@@ -168,13 +171,16 @@ public sealed unsafe class UnixChannel : IDisposable
         return received;
     }
 
+    private static long EndOf(int timeoutMs) => timeoutMs < 0 ? Forever : Environment.TickCount64 + timeoutMs;
+
     /// <summary>After a call that failed: waits if waiting helps.</summary>
-    private bool MayRetry(short events, int timeoutMs)
+    private bool MayRetry(short events, long end)
     {
         int errno = Marshal.GetLastPInvokeError();
         if (errno == Errno.EINTR) return true;
         if (errno != Errno.EAGAIN) return false;
         Libc.PollFd poll = new() { Fd = _fd, Wanted = events };
+        int timeoutMs = end < 0 ? Forever : (int)Math.Max(0, end - Environment.TickCount64);
         // SAFETY: a local that outlives the call.
         int ready = Libc.Poll(&poll, 1, timeoutMs);
         return ready > 0 || (ready < 0 && Marshal.GetLastPInvokeError() == Errno.EINTR);

@@ -112,6 +112,8 @@ public sealed class InflightRegionTests
                 for (int i = 0; i < 60; i++)
                 {
                     driver.Offer(1);
+                    // The front end may write there at any time.
+                    if (random.Next(2) == 0) mapping.Write((ulong)random.Next(1024), (byte)random.Next(4));
                     VirtChain chain = queue.NewChain();
                     if (queue.TryPop(chain)) taken.Add(chain);
                     if (taken.Count == 0 || random.Next(2) == 0) continue;

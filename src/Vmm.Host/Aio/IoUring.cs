@@ -35,7 +35,7 @@ public sealed unsafe class IoUring : IDisposable
     {
         _fallback = fallback;
         for (int i = 0; i < MostInFlight; i++) _free[i] = i;
-        Libc.IoUringParams layout = new() { Flags = Libc.IORING_SETUP_CQSIZE, CqEntries = 2 * MostInFlight };
+        Libc.IoUringParams layout = new() { Flags = Libc.IORING_SETUP_CQSIZE | Libc.IORING_SETUP_R_DISABLED, CqEntries = 2 * MostInFlight };
         // SAFETY: a local that outlives the call.
         _file = LinuxFile.FromResult((int)Libc.Syscall(Libc.SYS_io_uring_setup, (nint)SubmissionEntries, (nint)(&layout)), "making an io_uring");
         _layout = layout;
@@ -46,6 +46,7 @@ public sealed unsafe class IoUring : IDisposable
             _entriesBytes = layout.SqEntries * (nuint)sizeof(Libc.IoUringSqe);
             _ring = Map(_ringBytes, Libc.IORING_OFF_SQ_RING);
             _entries = (Libc.IoUringSqe*)Map(_entriesBytes, Libc.IORING_OFF_SQES);
+            Restrict();
         }
         catch
         {
@@ -167,6 +168,17 @@ public sealed unsafe class IoUring : IDisposable
             if (_isStopping) Monitor.PulseAll(_gate);
             return transfer;
         }
+    }
+
+    /// <summary>Has the ring do what it is for and nothing else: filters of system calls do not see what goes through it.</summary>
+    private void Restrict()
+    {
+        ReadOnlySpan<byte> operations = [Libc.IORING_OP_NOP, Libc.IORING_OP_READV, Libc.IORING_OP_WRITEV];
+        Libc.IoUringRestriction* allowed = stackalloc Libc.IoUringRestriction[operations.Length];
+        for (int i = 0; i < operations.Length; i++) allowed[i] = new() { Kind = Libc.IORING_RESTRICTION_SQE_OP, Operation = operations[i] };
+        // SAFETY: an array of so many on the stack, which the kernel copies.
+        if (Libc.Syscall(Libc.SYS_io_uring_register, _file.Fd, (nint)Libc.IORING_REGISTER_RESTRICTIONS, (nint)allowed, operations.Length, 0, 0) != 0
+            || Libc.Syscall(Libc.SYS_io_uring_register, _file.Fd, (nint)Libc.IORING_REGISTER_ENABLE_RINGS, 0, 0, 0, 0) != 0) throw LinuxException.FromLastError("restricting an io_uring");
     }
 
     private byte* Map(nuint bytes, nint offset)

@@ -7,8 +7,13 @@ internal static unsafe partial class Libc
 {
     public const nint SYS_io_uring_setup = 425;
     public const nint SYS_io_uring_enter = 426;
+    public const nint SYS_io_uring_register = 427;
 
     public const uint IORING_SETUP_CQSIZE = 8;
+    public const uint IORING_SETUP_R_DISABLED = 64;
+    public const uint IORING_REGISTER_RESTRICTIONS = 11;
+    public const uint IORING_REGISTER_ENABLE_RINGS = 12;
+    public const ushort IORING_RESTRICTION_SQE_OP = 1;
     public const uint IORING_ENTER_GETEVENTS = 1;
     public const uint IORING_FEAT_SINGLE_MMAP = 1;
     public const uint IORING_FEAT_NODROP = 2;
@@ -38,6 +43,14 @@ internal static unsafe partial class Libc
         [FieldOffset(84)] public uint CqTail;
         [FieldOffset(88)] public uint CqRingMask;
         [FieldOffset(100)] public uint CqCqes;
+    }
+
+    /// <summary><c>struct io_uring_restriction</c>.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 16)]
+    public struct IoUringRestriction
+    {
+        [FieldOffset(0)] public ushort Kind;
+        [FieldOffset(2)] public byte Operation;
     }
 
     /// <summary><c>struct io_uring_sqe</c>.</summary>

@@ -40,6 +40,17 @@ public sealed unsafe partial class InetSocket : IDisposable
         }
     }
 
+    /// <summary>Whether this process may send ICMP echoes without privilege.</summary>
+    public static bool HasEcho
+    {
+        get
+        {
+            SocketStatus status = TryOpen(SocketKind.Echo, ipv6: false, out InetSocket? socket);
+            socket?.Dispose();
+            return status == SocketStatus.Ok;
+        }
+    }
+
     /// <summary>Makes a socket.</summary>
     /// <param name="kind">What it speaks.</param>
     /// <param name="ipv6">The family.</param>

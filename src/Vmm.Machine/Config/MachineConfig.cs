@@ -60,6 +60,9 @@ public sealed record MachineConfig
     /// <summary>Disks and network devices that say nothing of it are served by a process of their own.</summary>
     public bool DeviceModel { get; init; }
 
+    /// <summary>Such processes keep all that this one may do, for looking for faults; else each is confined to what its devices need.</summary>
+    public bool Unconfined { get; init; }
+
     /// <summary>The virtio console with its ports; null for none.</summary>
     public ConsoleConfig? Console { get; init; }
 

@@ -36,6 +36,8 @@ internal sealed class Attachments : IDisposable
                 SavedDevice? place = places?[device.Id];
                 Add(new PluggedDevice(device, Open(device), place?.Slot ?? FreeSlot() ?? throw NoSlot()) { IsLeaving = place?.IsLeaving ?? false });
             }
+
+            deviceModel.Complete();
         }
         catch
         {

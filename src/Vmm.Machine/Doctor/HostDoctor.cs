@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Vmm.Host;
+using Vmm.Host.Sandbox;
 using Vmm.Machine.Config;
 
 namespace Vmm.Machine.Doctor;
@@ -25,6 +26,12 @@ public static class HostDoctor
         checks.Add(Probe("memfd", HostFacts.WhyNoMemfd(), "works, with seals", "no guest can be made: guest memory stands in a memfd"));
         checks.Add(Probe("io_uring", HostFacts.WhyNoIoUring(), "works", "block devices use threads instead"));
         checks.Add(Probe("executable memory", HostFacts.WhyNoExecutableMemory(), "can be mapped", "the software CPU cannot translate code, only interpret it"));
+        checks.Add(ProcessSandbox.HasSeccomp
+            ? new HostCheck("seccomp", HostCheckState.Ok, "filters system calls")
+            : new HostCheck("seccomp", HostCheckState.Missing, "not in this kernel, or filtered", "processes of devices cannot be confined (--sandbox off serves without)"));
+        checks.Add(ProcessSandbox.LandlockVersion is var landlock and not 0
+            ? new HostCheck("Landlock", HostCheckState.Ok, $"version {landlock}")
+            : new HostCheck("Landlock", HostCheckState.Limited, "not in this kernel, or switched off", "processes of devices are confined by their system calls alone: one with a share or a resolver file can name other files"));
         checks.Add(OpenFiles(HostFacts.OpenFilesLimit));
         checks.Add(LockedMemory(HostFacts.LockedBytesLimit));
         checks.Add(new HostCheck("processors", HostCheckState.Info, Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture)));

@@ -6,6 +6,12 @@ internal enum ControlVerb
     /// <summary>To either: what became of a request.</summary>
     Answer,
 
+    /// <summary>To the device model, first of all: confine yourself to what these devices need.</summary>
+    Confine,
+
+    /// <summary>To the device model: those that were there from the beginning are all added.</summary>
+    Complete,
+
     /// <summary>To the device model: descriptors of TAP queues, for the device that is added next.</summary>
     Files,
 

@@ -4,6 +4,7 @@ using Vmm.DeviceModel;
 using Vmm.Host;
 using Vmm.Host.Net;
 using Vmm.Host.Processes;
+using Vmm.Host.Sandbox;
 using Vmm.Machine.Config;
 using Vmm.Machine.Devices;
 
@@ -43,6 +44,12 @@ internal sealed partial class DeviceModelLink
 
         public DeviceModelProcess Process => process;
 
+        /// <summary>What it has confined itself to; null for nothing.</summary>
+        public SandboxPolicy? Policy { get; init; }
+
+        /// <summary>It was ended for one with another policy.</summary>
+        public bool IsReplaced { get; set; }
+
         public ControlPeer Peer { get; } = new(process.Channel);
 
         public long Started { get; } = Stopwatch.GetTimestamp();
@@ -67,9 +74,24 @@ internal sealed partial class DeviceModelLink
     // Under the gate.
     private void StartProcess()
     {
-        _process = new Incarnation(new DeviceModelProcess(_host.Executable, _host.Loop, line => _host.Note($"device model: {line}")));
+        DeviceConfig[] devices = [.. _devices.Values.Select(device => device.Machine.Devices.Single()).Concat(_expected).DistinctBy(device => device.Id)];
+        _process = new Incarnation(new DeviceModelProcess(_host.Executable, _host.Loop, line => _host.Note($"device model: {line}")))
+        {
+            Policy = _machine.Unconfined ? null : DeviceModelPolicy.For(devices),
+        };
+        if (!_machine.Unconfined) _process.Peer.Tell(new() { Verb = ControlVerb.Confine, Machine = ServedDevice.Slim(_machine, devices) });
         _starts++;
         Monitor.PulseAll(_gate);
+    }
+
+    /// <summary>Has a process for a device that the one which is there could not serve: that one is ended, and all begin anew. Under the gate.</summary>
+    private void Fit(DeviceConfig device)
+    {
+        if (_process is not { Policy: { } policy } process || policy.Covers(DeviceModelPolicy.For([device]))) return;
+        _expected = [.. _expected, device];
+        process.IsReplaced = true;
+        process.Process.Kill();
+        _process = null;
     }
 
     // Under the gate, which is let go meanwhile.
@@ -115,7 +137,7 @@ internal sealed partial class DeviceModelLink
         string end = process.Process.WaitForEnd();
         bool isExpected;
         lock (_gate) isExpected = _isDisposed;
-        if (!isExpected) _host.Note($"the device model (process {process.Process.Id}) has ended with {end}; it is started again");
+        if (!isExpected && !process.IsReplaced) _host.Note($"the device model (process {process.Process.Id}) has ended with {end}; it is started again");
         process.Process.Dispose();
     }
 
@@ -134,6 +156,7 @@ internal sealed partial class DeviceModelLink
             {
                 StartProcess();
                 foreach (ServedDevice device in _devices.Values) Begin(device);
+                _process!.Peer.Tell(new() { Verb = ControlVerb.Complete });
             }
             catch (LinuxException e)
             {
@@ -150,6 +173,7 @@ internal sealed partial class DeviceModelLink
     private void Begin(ServedDevice device)
     {
         _devices[device.Id] = device;
+        _expected = [.. _expected.Where(expected => expected.Id != device.Id)];
         if (_process is not { } process) return;
         (UnixChannel ours, UnixChannel theirs) = UnixChannel.Pair();
         using (theirs)

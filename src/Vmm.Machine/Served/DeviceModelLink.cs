@@ -25,6 +25,9 @@ internal sealed partial class DeviceModelLink : IDisposable
     private readonly MachineHost _host;
     private bool _isDisposed;
 
+    // Devices that will come, and for which a process is made ready.
+    private DeviceConfig[] _expected = [];
+
     public DeviceModelLink(MachineConfig machine, MachineHost host) => (_machine, _host) = (machine, host);
 
     /// <summary>Whether the device model is to serve a device.</summary>
@@ -44,12 +47,23 @@ internal sealed partial class DeviceModelLink : IDisposable
         if (served.Length == 0) return;
         lock (_gate)
         {
+            _expected = [.. served.Select(device => ServedDevice.Needs(device, _host))];
             Start();
             foreach (DeviceConfig device in served.Where(device => device is DiskConfig))
             {
                 Begin(new ServedDevice(device, _machine));
                 _prepared.Add(device.Id);
             }
+        }
+    }
+
+    /// <summary>All devices are there that are there from the beginning.</summary>
+    public void Complete()
+    {
+        lock (_gate)
+        {
+            _expected = [];
+            _process?.Peer.Tell(new() { Verb = ControlVerb.Complete });
         }
     }
 
@@ -66,6 +80,7 @@ internal sealed partial class DeviceModelLink : IDisposable
             lock (_gate)
             {
                 Start();
+                Fit(ServedDevice.Needs(config, _host));
                 WaitForProcess();
                 if (_prepared.Remove(config.Id)) device = _devices[config.Id];
                 else if (_devices.ContainsKey(config.Id)) throw new DeviceException($"'{config.Id}' is another device's id");

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Vmm.DeviceModel.Control;
 using Vmm.DeviceModel.VhostUser.Server;
 using Vmm.Host;
+using Vmm.Host.Sandbox;
 using Vmm.Machine.Config;
 using Vmm.Machine.Devices;
 
@@ -22,6 +23,8 @@ public sealed class DeviceModelServer : IDisposable
     private readonly MachineHost _host;
     private readonly ServedRoom _room;
     private readonly ConcurrentDictionary<string, ServedBackEnd> _devices = new();
+
+    private volatile bool _isConfined;
 
     // Only the thread that receives.
     private readonly Dictionary<string, Task> _work = [];
@@ -68,6 +71,14 @@ public sealed class DeviceModelServer : IDisposable
         string id = message.Device ?? "";
         switch (message.Verb)
         {
+            case ControlVerb.Confine:
+                ControlPeer.Close(files);
+                Confine(message.Machine);
+                break;
+            case ControlVerb.Complete:
+                ControlPeer.Close(files);
+                Task.WhenAll(_work.Values).ContinueWith(_ => Complete(), TaskScheduler.Default);
+                break;
             case ControlVerb.Report:
                 ControlPeer.Close(files);
                 _peer.Answer(message, () => (new() { Verb = ControlVerb.Answer, Reports = [.. _devices.Select(device => Look(device.Key, device.Value))] }, null));
@@ -84,6 +95,32 @@ public sealed class DeviceModelServer : IDisposable
             default:
                 Queue(message, files, () => Change(message, files));
                 break;
+        }
+    }
+
+    // Rings are made with the disks, which come later.
+    private void Confine(MachineConfig? machine) => TryClose(() =>
+    {
+        ProcessSandbox.Enter(DeviceModelPolicy.For(machine?.Devices ?? []) with { MakesRings = true });
+        _isConfined = true;
+    });
+
+    private void Complete()
+    {
+        if (_isConfined) TryClose(ProcessSandbox.RefuseRings);
+    }
+
+    /// <summary>One that stays open where it should be closed in serves nobody.</summary>
+    private void TryClose(Action close)
+    {
+        try
+        {
+            close();
+        }
+        catch (LinuxException e)
+        {
+            Note($"{e.Message} (--sandbox off serves devices without)");
+            _channel.Shutdown();
         }
     }
 

@@ -21,9 +21,9 @@ internal sealed class ServedDevice
             NetConfig net => new(default, net.ReceiveLimits, net.SendLimits),
             _ => new(default, default, default),
         };
-        // Kernel, terminal and the rest are not its affair; nor is the interface, which it gets ready, nor a file that it gets open.
-        DeviceConfig alone = config is NetConfig link ? link with { Link = LinkOf(link.Link, tap), Capture = null } : config;
-        Machine = (machine with { Boot = new BootConfig { Kernel = "" }, Serial = [], DebugConsole = null, DeviceModel = false }).WithDevices([alone]);
+        // Nor is the interface its affair, which it gets ready, nor a file that it gets open.
+        DeviceConfig alone = config is NetConfig link ? link with { Link = LinkOf(link.Link, tap is not null), Capture = null } : config;
+        Machine = Slim(machine, [alone]);
         if (config is NetConfig { Capture: { } capture }) Capture = new(capture, Network.Capture.CaptureBackend.WholeFrames);
     }
 
@@ -71,6 +71,19 @@ internal sealed class ServedDevice
 
     private (VirtioBlockStatistics Disk, VirtioNetStatistics Net) _gone;
 
+    /// <summary>A machine with some devices, without what is no affair of the process that serves them: kernel, terminal, and the rest.</summary>
+    public static MachineConfig Slim(MachineConfig machine, IReadOnlyCollection<DeviceConfig> devices)
+        => (machine with { Boot = new BootConfig { Kernel = "" }, Serial = [], DebugConsole = null, DeviceModel = false }).WithDevices(devices);
+
+    /// <summary>What the process has to be able to do for a device, before it is known what is behind it.</summary>
+    public static DeviceConfig Needs(DeviceConfig config, MachineHost host)
+    {
+        if (config is not NetConfig net) return config;
+        bool isTap = net.Link is TapLinkConfig
+            || (net.Link is VifLinkConfig vif && (!vif.IsAnywhere || (host.Domain is { } domain && Network.Xend.Vif.HasDefaultPlace(domain.NetworkFolder))));
+        return net with { Link = LinkOf(net.Link, isTap), Capture = null };
+    }
+
     /// <summary>The process is gone: what it had counted stays, as far as it is known.</summary>
     public void Lose()
     {
@@ -81,9 +94,9 @@ internal sealed class ServedDevice
         Waiting = null;
     }
 
-    private static NetLinkConfig LinkOf(NetLinkConfig link, OpenedTap? tap) => link switch
+    private static NetLinkConfig LinkOf(NetLinkConfig link, bool isTap) => link switch
     {
-        _ when tap is not null => new TapLinkConfig(),
+        _ when isTap => new TapLinkConfig(),
         // A place of which nothing is said, and there is none.
         VifLinkConfig => new UserLinkConfig(),
         _ => link,

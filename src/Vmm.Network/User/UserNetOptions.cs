@@ -65,8 +65,11 @@ public sealed record UserNetOptions
     /// <summary>Ports of the host that lead to the guest.</summary>
     public IReadOnlyList<PortForward> Forwards { get; init; } = [];
 
+    /// <summary>Where most hosts have their name servers written.</summary>
+    public const string HostResolverFile = "/etc/resolv.conf";
+
     /// <summary>Where the host's name servers are written.</summary>
-    public string ResolverFile { get; init; } = "/etc/resolv.conf";
+    public string ResolverFile { get; init; } = HostResolverFile;
 
     /// <summary>Makes numbers that nobody should foretell the same in every run: for tests alone.</summary>
     internal int? Seed { get; init; }

@@ -28,7 +28,7 @@ internal sealed class DebianMachine : IDisposable
             Boot = new BootConfig { Kernel = Repository.Guest("vmlinux"), Initrd = Repository.Guest("initrd.img") },
             Serial = [new SerialConfig(SerialKind.Unix, com1)],
         };
-        Machine = new GuestMachine(change?.Invoke(config) ?? config, new MachineHost(_loop, Notes.Enqueue, () => { }));
+        Machine = new GuestMachine(change?.Invoke(config) ?? config, new MachineHost(_loop, Notes.Enqueue, () => { }) { Executable = Repository.Vmm });
         _run = Task.Factory.StartNew(Machine.Run, TaskCreationOptions.LongRunning);
         _socket.Connect(new UnixDomainSocketEndPoint(com1));
         Console = new ConsoleText(text => _socket.Send(Encoding.UTF8.GetBytes(text))) { Hint = () => "\nnotes: " + string.Join('\n', Notes) };

@@ -17,14 +17,14 @@ internal sealed class VhostUserConnection : IDisposable
     /// </summary>
     public const ulong UserBase = 1UL << 46;
 
-    // Long, because a ring stops when its requests have ended.
-    private const int TimeoutMs = 60_000;
     private const int PackedUsedShift = 16;
 
     private readonly VhostUserMessage _message = new();
+    private readonly int _timeoutMs;
 
     /// <param name="channel">The connection; becomes this object's.</param>
-    public VhostUserConnection(UnixChannel channel) => Channel = channel;
+    /// <param name="timeoutMs">How long the back end has for each answer.</param>
+    public VhostUserConnection(UnixChannel channel, int timeoutMs = 60_000) => (Channel, _timeoutMs) = (channel, timeoutMs);
 
     /// <summary>The socket.</summary>
     public UnixChannel Channel { get; }
@@ -251,12 +251,12 @@ internal sealed class VhostUserConnection : IDisposable
 
     private void Transmit(ReadOnlySpan<int> descriptors)
     {
-        if (!_message.TrySend(Channel, descriptors, TimeoutMs)) throw new VhostUserException("the back end is gone");
+        if (!_message.TrySend(Channel, descriptors, _timeoutMs)) throw new VhostUserException("the back end is gone");
     }
 
     private void Receive(VhostUserRequest request)
     {
-        if (!_message.TryReceive(Channel, TimeoutMs)) throw new VhostUserException($"the back end does not answer {request}");
+        if (!_message.TryReceive(Channel, _timeoutMs)) throw new VhostUserException($"the back end does not answer {request}");
         bool isReply = (_message.Flags & VhostUserFlags.Reply) != 0 && _message.Request == (uint)request;
         if (!isReply) throw Nonsense(request);
     }

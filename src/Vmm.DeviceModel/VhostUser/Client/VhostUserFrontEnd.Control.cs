@@ -11,6 +11,7 @@ namespace Vmm.DeviceModel.VhostUser.Client;
 public sealed partial class VhostUserFrontEnd
 {
     private const ulong UsedIndexOffset = 2;
+    private const int MostHeard = 64;
 
     // Only this thread and the constructor.
     private VhostUserConnection? _connection;
@@ -68,7 +69,7 @@ public sealed partial class VhostUserFrontEnd
     private bool TryReconnect()
     {
         if (_connect() is not { } channel) return false;
-        VhostUserConnection connection = new(channel);
+        VhostUserConnection connection = new(channel, _options.AnswerTimeoutMs);
         try
         {
             connection.Negotiate();
@@ -319,8 +320,15 @@ public sealed partial class VhostUserFrontEnd
         if (_backend is null) return;
         using VhostUserMessage message = new();
         bool isChanged = false;
-        while (!_backend.IsEnded && _backend.HasBytes && message.TryReceive(_backend, 0))
+        for (int heard = 0; !_backend.IsEnded && _backend.HasBytes && message.TryReceive(_backend, 0); heard++)
         {
+            // One that talks without end would keep this thread from all else.
+            if (heard == MostHeard)
+            {
+                CallsChanged();
+                break;
+            }
+
             isChanged |= message.Request == (uint)VhostUserBackendRequest.CONFIG_CHANGE_MSG;
             if (!message.NeedsReply) continue;
             ulong refusal = message.Request == (uint)VhostUserBackendRequest.CONFIG_CHANGE_MSG ? 0UL : 1;

@@ -47,7 +47,7 @@ public sealed partial class VhostUserFrontEnd : IDisposable
         _config = new byte[Profile.ConfigBytes];
         _isWritten = new bool[Profile.ConfigBytes];
         UnixChannel channel = ConnectFirst(patience);
-        VhostUserConnection connection = new(channel);
+        VhostUserConnection connection = new(channel, options.AnswerTimeoutMs);
         try
         {
             connection.Negotiate();
@@ -55,6 +55,7 @@ public sealed partial class VhostUserFrontEnd : IDisposable
             _hasInflight = connection.Has(VhostUserProtocolFeatures.INFLIGHT_SHMFD);
             QueueCount = VhostUserProfile.CountQueues(options, connection.Queues, _hasConfig);
             OfferedFeatures = Profile.Features(connection.Features, _hasConfig, QueueCount);
+            if ((OfferedFeatures & VirtioFeatures.VIRTIO_F_VERSION_1) == 0) throw new VhostUserException("the back end serves drivers of the legacy interface alone");
             if (!_hasConfig && options.Kind == VhostUserKind.Block) throw new VhostUserException("the back end does not tell the disk's configuration");
             _rings = [.. Enumerable.Range(0, QueueCount).Select(_ => new FrontRing())];
             if (_hasConfig) FetchConfig(connection);

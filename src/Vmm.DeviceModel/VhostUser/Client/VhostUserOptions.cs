@@ -23,6 +23,9 @@ public sealed record VhostUserOptions
     /// <summary>The name by which a guest mounts a shared directory.</summary>
     public string Tag { get; init; } = "";
 
+    /// <summary>How long the back end has for an answer. Long, because a ring stops when its requests have ended.</summary>
+    public int AnswerTimeoutMs { get; init; } = 60_000;
+
     /// <summary>The address of a network device whose back end has none for it.</summary>
     public MacAddress Mac { get; init; }
 }

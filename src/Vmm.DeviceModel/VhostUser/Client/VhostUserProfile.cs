@@ -54,6 +54,7 @@ internal sealed record VhostUserProfile(string Name, ushort DeviceId, uint PciCl
         const int FsHighPriority = 1, PairOfQueues = 2;
         if (options.Kind == VhostUserKind.Net)
         {
+            if (served < PairOfQueues) throw new VhostUserException("the back end serves no pair of queues");
             // A back end that keeps the configuration has the control queue, too, and all of them.
             if (hasConfig) return served;
             if (options.Queues is > 1) throw new VhostUserException("this back end leaves the configuration to the front end, and then there is one pair of queues");

@@ -115,7 +115,10 @@ internal sealed class PackedLedger : IChainLedger
         if (index != 0) _cursor = _next[_cursor];
         if (_cursor >= _size) return false;
         ulong at = At(_cursor);
-        descriptor = new(_memory.Read<ulong>(at + AddrAt), _memory.Read<uint>(at + LenAt), _memory.Read<ushort>(at + IdAt), (VirtqDescriptorFlags)_memory.Read<ushort>(at + FlagsAt));
+        // How long the chain is was judged before; what stands there now may say something else.
+        VirtqDescriptorFlags flags = (VirtqDescriptorFlags)_memory.Read<ushort>(at + FlagsAt) & ~VirtqDescriptorFlags.VIRTQ_DESC_F_NEXT;
+        if (index + 1 < _num[chain.Entry]) flags |= VirtqDescriptorFlags.VIRTQ_DESC_F_NEXT;
+        descriptor = new(_memory.Read<ulong>(at + AddrAt), _memory.Read<uint>(at + LenAt), _memory.Read<ushort>(at + IdAt), flags);
         return true;
     }
 

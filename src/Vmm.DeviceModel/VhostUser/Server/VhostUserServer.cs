@@ -67,7 +67,10 @@ public sealed class VhostUserServer : IDisposable
         Rings = [.. device.QueueSizes.ToArray().Select((size, i) => new ServedRing(new VirtQueue(i, size, Memory, Used, Broke)))];
     }
 
-    /// <summary>Features that the front end may choose from. The account of what is under way cannot tell a ring that was reset from one that goes on.</summary>
+    /// <summary>
+    /// Features that the front end may choose from, without RING_RESET: the account of what is under way cannot tell a ring that was reset from one
+    /// that goes on, and a successor would take a packed ring up where the one before the reset stood.
+    /// </summary>
     internal ulong OfferedFeatures => Device.OfferedFeatures | (VirtioFeatures.Common & ~VirtioFeatures.VIRTIO_F_RING_RESET) | VhostUserFeatures.VHOST_USER_F_PROTOCOL_FEATURES | VhostUserFeatures.VHOST_F_LOG_ALL;
 
     internal IVirtioDevice Device { get; }

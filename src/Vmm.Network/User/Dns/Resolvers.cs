@@ -41,6 +41,10 @@ internal sealed class Resolvers(string path, IClock clock)
             (_changed, _wasRead) = (changed, true);
             Read();
         }
+        catch (UnauthorizedAccessException) when (_servers.Count != 0)
+        {
+            // Another file has taken its place, and this process may not open any more: those that were there will do.
+        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             _servers.Clear();
@@ -51,9 +55,9 @@ internal sealed class Resolvers(string path, IClock clock)
 
     private void Read()
     {
+        using FileStream file = File.OpenRead(path);
         _servers.Clear();
         _current = 0;
-        using FileStream file = File.OpenRead(path);
         byte[] bytes = new byte[(int)Math.Min(file.Length, MostBytes)];
         int count = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
         foreach (string line in System.Text.Encoding.UTF8.GetString(bytes, 0, count).Split('\n'))
