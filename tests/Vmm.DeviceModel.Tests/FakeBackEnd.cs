@@ -1,4 +1,3 @@
-using Vmm.Core.Memory;
 using Vmm.DeviceModel.VhostUser.Inflight;
 using Vmm.DeviceModel.VhostUser.Messages;
 using Vmm.Devices.Virtio;

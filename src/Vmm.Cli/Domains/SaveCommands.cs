@@ -59,7 +59,7 @@ internal static class SaveCommands
             if (result.GetValue(keep)) config = config with { OnPowerOff = DomainAction.Preserve, OnReboot = DomainAction.Preserve, OnCrash = DomainAction.Preserve };
             if (DomainProcess.Start(config, result.GetValue(paused), isQuiet, out int exitCode, path) is not { } id) return exitCode;
             if (!isQuiet) StandardError.Note($"domain '{config.Name}' is there again, with id {id}");
-            return result.GetValue(console) ? ConsoleClient.Run(DomainVerb.Find(id.ToString(CultureInfo.InvariantCulture)), port: 0, ConsoleClient.CtrlBracket) : exitCode;
+            return result.GetValue(console) ? ConsoleClient.Run(DomainVerb.Find(id.ToString(CultureInfo.InvariantCulture)), name: null, ConsoleClient.CtrlBracket) : exitCode;
         }, paused, console, keep, quiet, words);
         CommandLine.AppendToHelp(command, RestoreHelp);
         return command;

@@ -65,13 +65,13 @@ internal static class DeviceStates
                 break;
             // In the device model, in the same form as here: the one can go on where the other stopped.
             case VhostUserDevice { State: { } state, Kind: VhostUserKind.Block }:
-                to.Add(id, new RemoteDevice<VirtioBlockState>(state, SnapshotJson.Default.VirtioBlockState), SnapshotJson.Default.VirtioBlockState);
+                to.Add(id, new RemoteDevice<VirtioBlockState>(state, static () => SnapshotJson.Default.VirtioBlockState), static () => SnapshotJson.Default.VirtioBlockState);
                 break;
             case VhostUserDevice { State: { } state, Kind: VhostUserKind.Net }:
-                to.Add(id, new RemoteDevice<VirtioNetState>(state, SnapshotJson.Default.VirtioNetState), SnapshotJson.Default.VirtioNetState);
+                to.Add(id, new RemoteDevice<VirtioNetState>(state, static () => SnapshotJson.Default.VirtioNetState), static () => SnapshotJson.Default.VirtioNetState);
                 break;
             case VhostUserDevice foreign:
-                to.Add(id, new ForeignDevice(foreign.Name), SnapshotJson.Default.VirtioPmemState);
+                to.Add(id, new ForeignDevice(foreign.Name), static () => SnapshotJson.Default.VirtioPmemState);
                 break;
         }
     }

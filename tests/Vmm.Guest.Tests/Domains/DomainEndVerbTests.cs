@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Iced.Intel;
-using Vmm.Guest.Tests.CommandLine;
+using Vmm.TestKit;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Vmm.Guest.Tests.Domains;

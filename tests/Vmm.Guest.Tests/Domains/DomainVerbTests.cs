@@ -269,7 +269,7 @@ public sealed class DomainVerbTests : IDisposable
         using (JsonDocument dry = JsonDocument.Parse(_room.Run("-N", "create", "-q", config).Good().Output)) Assert.Equal("a", dry.RootElement.GetProperty("name").GetString());
         _room.Run("create", "-q", config).Good();
         Assert.Contains("\"config\": \"path=/x,format=raw,id=xvdb\"", _room.Run("-N", "block-attach", "a", "/x,raw,xvdb").Good().Output, StringComparison.Ordinal);
-        Assert.Equal(1, _room.Run("-ft", "block-list", "a").Good().Lines.Length);
+        Assert.Single(_room.Run("-ft", "block-list", "a").Good().Lines);
         Assert.Contains("'list' has no dry run", _room.Run("-N", "list").Errors, StringComparison.Ordinal);
         Assert.Matches(@"^vmm: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \[\d+\] error: there is no domain 'nobody'\n$", _room.Run("-T", "pause", "nobody").Errors);
         DomainRoom.Answer quiet = _room.Run("network-attach", "a", "bridge=nobr0"), verbose = _room.Run("-vf", "network-attach", "a", "bridge=nobr0");

@@ -1,5 +1,4 @@
 using Iced.Intel;
-using Vmm.Guest.Tests.CommandLine;
 using Vmm.TestKit;
 using static Iced.Intel.AssemblerRegisters;
 

@@ -32,7 +32,7 @@ public sealed class ControlPeerTests : IDisposable
     [InlineData("02000000" + "7b7d")]
     [InlineData("04000000" + "6e756c6c")]
     [InlineData("0500")]
-    public void Receive_Nonsense_EndsTheChannelAndItsRequests(string hex)
+    public async Task Receive_Nonsense_EndsTheChannelAndItsRequests(string hex)
     {
         ControlPeer peer = new(_channel);
         Task<ControlAnswer?> asked = peer.Ask(new() { Verb = ControlVerb.Report });
@@ -41,8 +41,9 @@ public sealed class ControlPeerTests : IDisposable
 
         peer.Receive((_, _) => Assert.Fail("it was taken for a message"));
 
-        Assert.True(asked.IsCompleted && asked.Result is null);
-        Assert.Null(peer.Ask(new() { Verb = ControlVerb.Report }).Result);
+        Assert.True(asked.IsCompleted);
+        Assert.Null(await asked);
+        Assert.Null(await peer.Ask(new() { Verb = ControlVerb.Report }));
     }
 
     [Fact]
@@ -61,7 +62,7 @@ public sealed class ControlPeerTests : IDisposable
     }
 
     [Fact]
-    public void Server_WhatNobodyWouldAsk_IsAnsweredAndDoesNoHarm()
+    public async Task Server_WhatNobodyWouldAsk_IsAnsweredAndDoesNoHarm()
     {
         using EpollLoop loop = new("served", _ => { });
         using DeviceModelServer server = new(_theirs, loop);
@@ -86,11 +87,10 @@ public sealed class ControlPeerTests : IDisposable
 
         foreach ((ControlMessage message, int[] files) in strange)
         {
-            Task<ControlAnswer?> asked = peer.Ask(message, files);
-            Assert.True(asked.Wait(Patience), $"{message} is not answered");
-            if (asked.Result is null) break;
-            Assert.NotEqual(ControlProblem.None, asked.Result.Message.Problem);
-            Assert.NotEqual(ControlProblem.Fault, asked.Result.Message.Problem);
+            ControlAnswer? answer = await peer.Ask(message, files).WaitAsync(Patience);
+            if (answer is null) break;
+            Assert.NotEqual(ControlProblem.None, answer.Message.Problem);
+            Assert.NotEqual(ControlProblem.Fault, answer.Message.Problem);
         }
 
         server.Stop();
