@@ -95,7 +95,8 @@ public class ServedNetTests
             client.Send(data.AsSpan(LongBytes / 2));
             client.Shutdown(SocketShutdown.Send);
             client.Receive(new byte[1]);
-        }) { IsBackground = true };
+        })
+        { IsBackground = true };
         sending.Start();
         guest.Run($"nc {TapAddress} {((IPEndPoint)listener.LocalEndpoint).Port} </dev/null >/tmp/long &");
         Assert.True(isHalf.Wait(DebianMachine.CommandPatience), "the guest does not take the data");
