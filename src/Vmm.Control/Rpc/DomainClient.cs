@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Text.Json;
 using StreamJsonRpc;
+using StreamJsonRpc.Protocol;
 using Vmm.Control.Domains;
 
 namespace Vmm.Control.Rpc;
@@ -27,7 +28,7 @@ public sealed class DomainClient : IDisposable
         }
 
         NetworkStream stream = new(socket, ownsSocket: true);
-        _rpc = new JsonRpc(new FramedMessageHandler(PipeWriter.Create(stream), PipeReader.Create(stream), RpcJson.NewFormatter()));
+        _rpc = new ClientRpc(new FramedMessageHandler(PipeWriter.Create(stream), PipeReader.Create(stream), RpcJson.NewFormatter()));
         Domain = _rpc.Attach<IDomainRpc>();
         _rpc.AddLocalRpcTarget(RpcTargetMetadata.FromShape<IDomainNotifications>(), new Notifications(this), null);
         _rpc.StartListening();
@@ -49,17 +50,7 @@ public sealed class DomainClient : IDisposable
     public static JsonElement Words(string text) => JsonSerializer.SerializeToElement(text, RpcJson.Default.String);
 
     /// <summary>What a domain's error says beside its message; null for nothing.</summary>
-    public static RpcErrorData? DetailsOf(RemoteInvocationException error)
-    {
-        try
-        {
-            return error.ErrorData is JsonElement { ValueKind: JsonValueKind.Object } data ? data.Deserialize(RpcJson.Default.RpcErrorData) : null;
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
-    }
+    public static RpcErrorData? DetailsOf(RemoteInvocationException error) => error.DeserializedErrorData as RpcErrorData;
 
     /// <inheritdoc/>
     public void Dispose() => _rpc.Dispose();
@@ -77,5 +68,11 @@ public sealed class DomainClient : IDisposable
             owner.OutputReceived?.Invoke(console, data, lost);
             return Task.CompletedTask;
         }
+    }
+
+    /// <summary>Reads what an error carries as what a domain sends.</summary>
+    private sealed class ClientRpc(IJsonRpcMessageHandler handler) : JsonRpc(handler)
+    {
+        protected override Type? GetErrorDetailsDataType(JsonRpcError error) => typeof(RpcErrorData);
     }
 }

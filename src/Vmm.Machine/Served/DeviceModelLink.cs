@@ -197,6 +197,18 @@ internal sealed partial class DeviceModelLink : IDisposable
         }
     }
 
+    /// <summary>What a process that comes later begins with is what the device is now, where it once began with a state.</summary>
+    public void RenewState(ServedDevice device)
+    {
+        lock (_gate)
+        {
+            if (device.State is null) return;
+        }
+
+        byte[] state = SaveState(device);
+        lock (_gate) device.State = state;
+    }
+
     private static ControlMessage RequestToRestore(string id, byte[] state) => new() { Verb = ControlVerb.Restore, Device = id, Text = Encoding.UTF8.GetString(state) };
 
     /// <summary>Has frames recorded, or no longer.</summary>

@@ -25,7 +25,11 @@ internal sealed class ServedDisk(DeviceModelLink link, ServedDevice device, Vhos
     public void SetLimits(RateLimits limits) => link.Set(device, settings => settings with { Limits = limits });
 
     /// <inheritdoc/>
-    public void Grow(ulong sizeBytes) => link.Demand(device, new() { Verb = ControlVerb.Grow, Device = Id, SizeBytes = sizeBytes });
+    public void Grow(ulong sizeBytes)
+    {
+        link.Demand(device, new() { Verb = ControlVerb.Grow, Device = Id, SizeBytes = sizeBytes });
+        link.RenewState(device);
+    }
 
     /// <inheritdoc/>
     public void Dispose()

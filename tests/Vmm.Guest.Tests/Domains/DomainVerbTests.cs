@@ -272,6 +272,8 @@ public sealed class DomainVerbTests : IDisposable
         Assert.Single(_room.Run("-ft", "block-list", "a").Good().Lines);
         Assert.Contains("'list' has no dry run", _room.Run("-N", "list").Errors, StringComparison.Ordinal);
         Assert.Matches(@"^vmm: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \[\d+\] error: there is no domain 'nobody'\n$", _room.Run("-T", "pause", "nobody").Errors);
+        _room.Run("reboot", "a").Good();
+        DomainRoom.WaitFor(() => _room.Run("dmesg", "a").Good().Output.Contains("reset from outside", StringComparison.Ordinal), "the reset is in the log");
         DomainRoom.Answer quiet = _room.Run("network-attach", "a", "bridge=nobr0"), verbose = _room.Run("-vf", "network-attach", "a", "bridge=nobr0");
         Assert.DoesNotContain("its log:", quiet.Errors, StringComparison.Ordinal);
         Assert.StartsWith(quiet.Errors, verbose.Errors, StringComparison.Ordinal);
@@ -395,7 +397,9 @@ public sealed class DomainVerbTests : IDisposable
         Assert.True(verbs.Length > 35, $"{verbs.Length} verbs");
         Assert.All(verbs, verb => Assert.StartsWith("Description:", _room.Run(verb, "--help").Good().Output, StringComparison.Ordinal));
         Assert.Equal(_room.Run("image", "create", "--help").Output, _room.Run("help", "image", "create").Good().Output);
-        Assert.Equal((BadArguments, BadArguments), (_room.Run("help", "nosuch").Code, _room.Run("help", "image", "nosuch").Code));
+        Assert.Equal(BadArguments, _room.Run("help", "nosuch").Code);
+        Assert.Equal(_room.Run("image", "nosuch").Code, _room.Run("help", "image", "nosuch").Code);
+        Assert.NotEqual(0, _room.Run("help", "image", "nosuch").Code);
         Assert.All(_room.Run("help").Good().Lines, line => Assert.True(line.Length < 200, line));
     }
 

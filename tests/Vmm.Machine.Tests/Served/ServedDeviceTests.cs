@@ -194,7 +194,7 @@ public sealed class ServedDeviceTests : IDisposable
     [ExecutableFact]
     public void Disk_State_GoesToAnotherProcessAndToItsSuccessor()
     {
-        const string WriteThrough = """{"version":1,"isWriteback":false}""";
+        const string WriteThrough = """{"version":1,"isWriteback":false,"sizeBytes":1048576}""";
         DiskConfig disk = Disk(Image(_folder));
         using ServedBench bench = new(disk);
         bench.Plug(disk);
@@ -205,6 +205,11 @@ public sealed class ServedDeviceTests : IDisposable
         Assert.Equal(WriteThrough, Encoding.UTF8.GetString(state.Save()));
         bench.Kill();
         WaitFor(() => Encoding.UTF8.GetString(state.Save()) == WriteThrough, "the successor does not know the state");
+
+        bench.Attachment<IDiskAttachment>(disk).Grow(2 << 20);
+        bench.Kill();
+        string grown = WriteThrough.Replace("1048576", "2097152", StringComparison.Ordinal);
+        WaitFor(() => Encoding.UTF8.GetString(state.Save()) == grown, "the successor does not know the state of the disk that has grown");
 
         Assert.Throws<StateException>(() => state.Restore("{"u8.ToArray()));
     }
