@@ -64,7 +64,9 @@ public sealed class VhostUserServer : IDisposable
     {
         (Device, State, _loop, _note) = (device, state, loop, note);
         if (state is not null) state.Changed += () => Volatile.Read(ref _session)?.KeepState();
-        Rings = [.. device.QueueSizes.ToArray().Select((size, i) => new ServedRing(new VirtQueue(i, size, Memory, Used, Broke)))];
+        // The protocol has no message in which a front end could learn each queue's size: all of them take what the largest does.
+        ushort[] sizes = device.QueueSizes.ToArray();
+        Rings = [.. sizes.Select((_, i) => new ServedRing(new VirtQueue(i, sizes.Max(), Memory, Used, Broke)))];
     }
 
     /// <summary>
