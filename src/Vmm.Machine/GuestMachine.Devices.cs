@@ -73,10 +73,11 @@ public sealed partial class GuestMachine
     /// Asks the guest to let a device go. It is removed when the guest has, or at the next reset; <see cref="DeviceRemoved"/> tells. May be repeated.
     /// </summary>
     /// <param name="id">The device.</param>
-    /// <param name="isForced">The device is pulled out at once; the guest is told afterwards. What it had not been answered yet is lost.</param>
+    /// <param name="isForced">The host takes the device away at once: what the guest still asks of it fails until the guest lets go of it.</param>
     /// <exception cref="DeviceException">There is no such device, or the machine has ended.</exception>
     public void RemoveDevice(string id, bool isForced = false)
     {
+        bool isGone = false;
         lock (_life)
         {
             PluggedDevice device = Find(id);
@@ -84,11 +85,13 @@ public sealed partial class GuestMachine
             if (device.Config.Transport != VirtioTransportKind.Pci) throw new DeviceException($"'{id}' is not on the PCI bus and stays as long as the machine");
             device.IsLeaving = true;
             // A guest that has not begun cannot mind.
-            if (!_isLive || isForced) device.IsEjected = true;
+            if (!_isLive) device.IsEjected = true;
+            else if (isGone = isForced) Withdraw(board, device);
             else board.Pci!.RequestRemoval(device);
         }
 
         FinishRemovals();
+        if (isGone) Report([id]);
     }
 
     /// <summary>Changes how fast the guest may use a disk, at once.</summary>
@@ -139,11 +142,20 @@ public sealed partial class GuestMachine
         if (_attachments.Find(config.Id) is not null) throw new DeviceException($"'{config.Id}' is another device's id");
         if (ConfigValidator.OneAtMost.Contains(config.Kind) && _attachments.All.Any(d => d.Config.Kind == config.Kind))
             throw new DeviceException($"the machine has a {config.Kind} device already, and a guest has one at most");
-        return (board, _attachments.FreeSlot() ?? throw Attachments.NoSlot());
+        return (board, _attachments.FreeSlot([.. board.Pci?.WithdrawnSlots ?? []]) ?? throw Attachments.NoSlot());
     }
 
     // On the thread of a vCPU, which must not wait for the life-cycle lock.
     private void OnEjected() => ThreadPool.UnsafeQueueUserWorkItem(machine => machine.FinishRemovals(), this, preferLocal: false);
+
+    private void Withdraw(Board board, PluggedDevice device)
+    {
+        bool runs = !_paused && _holds == 0;
+        if (runs) board.Pause();
+        board.Pci!.Withdraw(device);
+        _attachments.Remove(device);
+        if (runs) board.Resume();
+    }
 
     private void FinishRemovals()
     {
@@ -157,6 +169,7 @@ public sealed partial class GuestMachine
                 _attachments.Remove(device);
             }
 
+            _board?.Pci?.SweepWithdrawn();
             gone = [.. ejected.Select(d => d.Id)];
         }
 

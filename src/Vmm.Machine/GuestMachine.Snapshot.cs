@@ -92,6 +92,7 @@ public sealed partial class GuestMachine
         lock (_life)
         {
             if (_board is not { } board || !_isLive && _lastVcpus is not null) throw new HypervisorException("the guest has ended");
+            if (board.Pci?.WithdrawnSlots.Any() == true) throw new StateException("a device was taken away by force, and the guest has not let go of it yet");
             bool runs = _isLive && !_paused && _holds == 0;
             if (runs) board.Pause();
             _holds++;
@@ -121,7 +122,7 @@ public sealed partial class GuestMachine
             ClockNs = board.Clock.NowNs,
             UtcTicks = board.Clock.UtcNow.UtcTicks,
             ParavirtualClockNs = _platform.ParavirtualClockNs(board),
-            Boots = _boots + (_isLive ? 0 : 1),
+            Boots = Math.Max(1, _boots),
             Vcpus = states.Length,
             MemoryBytes = _config.MemoryBytes,
             Devices = [.. _attachments.All.Select(d => new SavedDevice { Id = d.Id, Kind = d.Config.Kind, Slot = d.Slot, IsLeaving = d.IsLeaving })],

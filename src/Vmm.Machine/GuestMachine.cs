@@ -79,7 +79,7 @@ public sealed partial class GuestMachine : IDisposable
             _serial = Own(new SerialBackends(config, host));
             _board = Build(saved);
             _isRestored = saved is not null;
-            _boots = saved is null ? 0 : saved.Manifest.Boots - 1;
+            _boots = saved?.Manifest.Boots ?? 0;
         }
         catch
         {
@@ -303,7 +303,7 @@ public sealed partial class GuestMachine : IDisposable
         lock (_life)
         {
             Board board = _board!;
-            _boots++;
+            if (!_isRestored) _boots++;
             _isLive = true;
             PinAgain(board);
             if (!_paused && _holds == 0) board.Resume();

@@ -20,6 +20,7 @@ Thread before = new(() =>
     result = Try(args[1], args[2..]);
 });
 before.Start();
+if (args[1] == "chain") StartChain(100);
 ProcessSandbox.Enter(confined);
 isConfined.Set();
 before.Join();
@@ -40,6 +41,8 @@ static long Try(string action, string[] arguments)
             return Result(Native.Call(62, (nint)Native.ParentId(), 0, 0, 0, 0, 0));
         case "threads":
             return Threads();
+        case "chain":
+            return 0;
         case "wait":
             using (LinuxFile input = LinuxFile.Standard(0))
             using (LinuxFile ready = LinuxFile.Standard(1))
@@ -53,6 +56,13 @@ static long Try(string action, string[] arguments)
             throw new ArgumentException(action);
     }
 }
+
+// One thread starts the next: some of them are started by one that is confined already.
+static void StartChain(int length) => new Thread(() =>
+{
+    Thread.Sleep(1);
+    if (length > 0) StartChain(length - 1);
+}).Start();
 
 static unsafe long Open(string path, int flags)
 {

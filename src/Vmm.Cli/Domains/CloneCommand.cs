@@ -38,7 +38,7 @@ internal static class CloneCommand
         DomainConfig? config = file.Build(out IReadOnlyList<XlError> errors, out _);
         foreach (XlError error in errors) StandardError.Error(error.ToString());
         if (config is null) return (int)ExitCode.BadArguments;
-        if (ConfigValidator.Validate(config.Machine with { Name = name }) is [var wrong, ..]) throw new DomainException(wrong.ToString());
+        if (ConfigValidator.Validate(config.Machine with { Name = name }, hasTerminal: false) is [var wrong, ..]) throw new DomainException(wrong.ToString());
         string target = output ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, $"{name}.cfg");
         if (File.Exists(target)) throw new DomainException($"{target} is there already");
 

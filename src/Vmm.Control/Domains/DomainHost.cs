@@ -183,7 +183,7 @@ public sealed partial class DomainHost : IDisposable
 
     internal void Rename(string name)
     {
-        if (ConfigValidator.Validate(_config.Machine with { Name = name }).FirstOrDefault(e => e.Path == "name") is { } error)
+        if (ConfigValidator.Validate(_config.Machine with { Name = name }, hasTerminal: false).FirstOrDefault(e => e.Path == "name") is { } error)
             throw new RpcException(RpcErrorCode.InvalidParameters, error.ToString());
         try
         {

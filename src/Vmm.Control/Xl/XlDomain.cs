@@ -81,7 +81,7 @@ public sealed partial class XlDomain
         };
         config = config with { Machine = WithFurther(config.Machine) };
         WarnOfNames(config.Machine.Boot.CommandLine, disks);
-        foreach (ConfigError error in ConfigValidator.Validate(config.Machine))
+        foreach (ConfigError error in ConfigValidator.Validate(config.Machine, hasTerminal: false))
         {
             // What is missing or cannot be read has its error already.
             if (error.Path is not ("kernel" or "name") || _errors.Count == 0) Fail(KeyOf(error.Path), PlaceOf(error.Path), $"{error.Path}: {error.Why}");

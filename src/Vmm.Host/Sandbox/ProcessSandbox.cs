@@ -55,24 +55,27 @@ public static unsafe class ProcessSandbox
 
     private static void Confine(LandlockRules? rules, Capability kept)
     {
-        List<ThreadCall> calls = [ThreadCall.Of(SystemCall.prctl, PR_SET_NO_NEW_PRIVS, 1)];
-        if (rules is not null) calls.Add(ThreadCall.Of(SystemCall.landlock_restrict_self, rules.Fd));
+        // In two rounds. A thread that a confined one starts is confined already and comes to each round all the same: what it lost the right
+        // to do must not be asked of it again.
+        List<ThreadCall> first = [ThreadCall.Of(SystemCall.prctl, PR_SET_NO_NEW_PRIVS, 1)];
         Capability effective = (Capability)HostPrivilege.Effective;
         if ((effective & Capability.CAP_SETPCAP) != 0)
         {
             // What the kernel does not know is in no set.
             for (int bit = 0; bit < sizeof(ulong) * 8; bit++)
             {
-                if ((HostPrivilege.Bounding & ~(ulong)kept & (1UL << bit)) != 0) calls.Add(ThreadCall.Of(SystemCall.prctl, PR_CAPBSET_DROP, bit));
+                if ((HostPrivilege.Bounding & ~(ulong)kept & (1UL << bit)) != 0) first.Add(ThreadCall.Of(SystemCall.prctl, PR_CAPBSET_DROP, bit));
             }
         }
 
-        calls.Add(ThreadCall.Of(SystemCall.prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL));
+        EveryThread.Do([.. first]);
+        List<ThreadCall> second = [ThreadCall.Of(SystemCall.prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)];
+        if (rules is not null) second.Add(ThreadCall.Of(SystemCall.landlock_restrict_self, rules.Fd));
         ulong held = (ulong)(kept & effective);
         Libc.CapabilityHeader header = new() { Version = Libc.LINUX_CAPABILITY_VERSION_3 };
         Libc.CapabilitySets sets = new() { EffectiveLow = (uint)held, PermittedLow = (uint)held, EffectiveHigh = (uint)(held >> 32), PermittedHigh = (uint)(held >> 32) };
         // SAFETY: two locals, which outlive the calls of all threads: this one waits for them.
-        calls.Add(ThreadCall.Of(SystemCall.capset, (nint)(&header), (nint)(&sets)));
-        EveryThread.Do([.. calls]);
+        second.Add(ThreadCall.Of(SystemCall.capset, (nint)(&header), (nint)(&sets)));
+        EveryThread.Do([.. second]);
     }
 }

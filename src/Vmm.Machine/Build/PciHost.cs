@@ -1,4 +1,5 @@
 using Vmm.Core.Interrupts;
+using Vmm.Core.State;
 using Vmm.Devices.Chipset;
 using Vmm.Devices.Pci;
 using Vmm.Devices.Virtio;
@@ -99,6 +100,43 @@ internal sealed class PciHost : IDisposable
         if (Find(device) is { } place) _hotPlug.RequestRemoval(place.Function);
     }
 
+    /// <summary>Slots of devices that were withdrawn and that the guest has not let go of.</summary>
+    public IEnumerable<int> WithdrawnSlots => _places.Where(place => place.IsWithdrawn).Select(place => place.Device.Slot);
+
+    /// <summary>
+    /// Ends a device whose driver is there: no request of it is under way when this returns. What stands in its slot from now on fails all
+    /// requests until the guest, which is asked to, lets go of it. The machine stands still.
+    /// </summary>
+    public void Withdraw(PluggedDevice device)
+    {
+        if (Find(device) is not { } place) return;
+        IReadOnlyList<StateNode> driver;
+        WithdrawnDevice withdrawn;
+        try
+        {
+            driver = DeviceStates.SaveTransport(place.Transport);
+            withdrawn = new WithdrawnDevice(place.Virtio, _board.Workers);
+        }
+        catch (StateException e)
+        {
+            _note($"{device.Id}: pulled out with requests under way, of which the guest may never hear: {e.Message}");
+            TakeOut(device);
+            return;
+        }
+
+        Drop(device);
+        Place next = Take(device, withdrawn, isWithdrawn: true);
+        Bus.Add(next.Function, device.Slot);
+        DeviceStates.RestoreTransport(next.Transport, driver);
+        _hotPlug.RequestRemoval(next.Function);
+    }
+
+    /// <summary>Ends what stands for devices that were withdrawn, where the guest has let go of it.</summary>
+    public void SweepWithdrawn()
+    {
+        foreach (Place place in _places) if (place.IsWithdrawn && place.Device.IsEjected) Drop(place.Device);
+    }
+
     /// <summary>Takes a device out, as <see cref="Drop"/> does, and tells a guest that has not let it go.</summary>
     public void TakeOut(PluggedDevice device)
     {
@@ -126,11 +164,16 @@ internal sealed class PciHost : IDisposable
 
     private Place Make(PluggedDevice device)
     {
-        IVirtioDevice virtio = device.Attachment.Create(_board);
+        Place place = Take(device, device.Attachment.Create(_board));
+        DeviceStates.Add(_board.States, device.Id, place.Transport, place.Virtio);
+        return place;
+    }
+
+    private Place Take(PluggedDevice device, IVirtioDevice virtio, bool isWithdrawn = false)
+    {
         BoundedNotes notes = new(device.Id, _note, _board.Trouble);
         VirtioPciTransport transport = new(virtio, _board.Memory, notes.Write);
-        Place place = new(device, virtio, transport, _board.Virtio.Add(transport));
-        DeviceStates.Add(_board.States, device.Id, transport, virtio);
+        Place place = new(device, virtio, transport, _board.Virtio.Add(transport), isWithdrawn);
         Volatile.Write(ref _places, [.. _places, place]);
         return place;
     }
@@ -144,7 +187,7 @@ internal sealed class PciHost : IDisposable
         _ejected();
     }
 
-    private sealed record Place(PluggedDevice Device, IVirtioDevice Virtio, VirtioPciTransport Transport, IDisposable Registration)
+    private sealed record Place(PluggedDevice Device, IVirtioDevice Virtio, VirtioPciTransport Transport, IDisposable Registration, bool IsWithdrawn)
     {
         public PciFunction Function => Transport.Function;
 

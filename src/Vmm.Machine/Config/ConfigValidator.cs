@@ -28,7 +28,9 @@ public static class ConfigValidator
     private const int NameMaxLength = 64;
 
     /// <summary>Every mistake; empty when the machine can be built.</summary>
-    public static IReadOnlyList<ConfigError> Validate(MachineConfig config)
+    /// <param name="config">The machine.</param>
+    /// <param name="hasTerminal">Whether it runs in a terminal, which one line can have; a domain's lines end in sockets instead.</param>
+    public static IReadOnlyList<ConfigError> Validate(MachineConfig config, bool hasTerminal = true)
     {
         List<ConfigError> errors = [];
         CheckName(config.Name, errors);
@@ -37,7 +39,7 @@ public static class ConfigValidator
         if (config.Cpu is not null && !CpuModel.TryParse(config.Cpu, out _, out string? error)) errors.Add(new("cpu", error));
         if (string.IsNullOrEmpty(config.Boot.Kernel)) errors.Add(new("kernel", "a kernel is needed"));
         if (config.Boot.Initrd is "") errors.Add(new("initrd", "the path is empty"));
-        CheckLines(config, errors);
+        CheckLines(config, hasTerminal, errors);
         CheckDevices(config.Devices, errors);
         CheckTags(config.Shares, errors);
         return errors;
@@ -110,7 +112,7 @@ public static class ConfigValidator
     }
 
     /// <summary>The host ends of all lines, each alone and against those before it.</summary>
-    private static void CheckLines(MachineConfig config, List<ConfigError> errors)
+    private static void CheckLines(MachineConfig config, bool hasTerminal, List<ConfigError> errors)
     {
         if (config.Serial.Length > MostSerialPorts) errors.Add(new("serial", $"{config.Serial.Length} ports are more than {MostSerialPorts}"));
         List<(string Path, SerialConfig End)> lines = [.. config.Serial.Select((end, i) => ($"serial[{i}]", end))];
@@ -126,7 +128,7 @@ public static class ConfigValidator
         {
             (string path, SerialConfig end) = lines[i];
             end.Check(path, errors);
-            int same = lines.FindIndex(line => line.End.Collides(end));
+            int same = lines.FindIndex(line => line.End.Collides(end, hasTerminal));
             if (same >= 0 && same < i) errors.Add(new(path, $"uses the same terminal, file or socket as {lines[same].Path}"));
         }
     }

@@ -78,9 +78,11 @@ public sealed record SerialConfig(SerialKind Kind, string? Path = null)
     }
 
     /// <summary>Whether both cannot be at once, because they use the same terminal, file or socket.</summary>
-    internal bool Collides(SerialConfig other)
+    /// <param name="other">The other one.</param>
+    /// <param name="hasTerminal">Whether there is a terminal; else each end that asks for it gets something of its own.</param>
+    internal bool Collides(SerialConfig other, bool hasTerminal)
     {
-        if (Kind == SerialKind.Stdio && other.Kind == SerialKind.Stdio) return true;
+        if (hasTerminal && Kind == SerialKind.Stdio && other.Kind == SerialKind.Stdio) return true;
         string?[] mine = [Path, Log], others = [other.Path, other.Log];
         return mine.Any(path => path is not null && others.Contains(path));
     }

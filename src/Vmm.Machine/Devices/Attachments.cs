@@ -84,12 +84,12 @@ internal sealed class Attachments : IDisposable
     /// <summary>The device of that id.</summary>
     public PluggedDevice? Find(string id) => _all.Find(device => device.Id == id);
 
-    /// <summary>The first slot without a device; device 0 is the host bridge.</summary>
-    public int? FreeSlot()
+    /// <summary>The first slot without a device, beside those that something else stands in; device 0 is the host bridge.</summary>
+    public int? FreeSlot(ReadOnlySpan<int> taken = default)
     {
         for (int slot = 1; slot <= ConfigValidator.MostDevices; slot++)
         {
-            if (_all.TrueForAll(device => device.Slot != slot)) return slot;
+            if (!taken.Contains(slot) && !_all.Exists(device => device.Slot == slot)) return slot;
         }
 
         return null;

@@ -23,11 +23,18 @@ internal static class DeviceStates
     public static void Add(StateRegistry to, string id, VirtioPciTransport transport, IVirtioDevice device)
     {
         string folder = FolderOf(id);
-        to.Add($"{folder}/function", transport.Function, static () => SnapshotJson.Default.PciFunctionState);
-        to.Add($"{folder}/msix", transport.Msix, static () => SnapshotJson.Default.MsixState);
+        AddFunction(to, folder, transport);
         AddDevice(to, folder, device);
         to.Add($"{folder}/transport", transport, static () => SnapshotJson.Default.VirtioPciState);
     }
+
+    /// <summary>Where a driver is with a transport, whatever device is behind it.</summary>
+    /// <exception cref="StateException">Requests are under way.</exception>
+    public static IReadOnlyList<StateNode> SaveTransport(VirtioPciTransport transport) => OfTransport(transport).Save();
+
+    /// <summary>Has a new transport, in the same place of a bus, begin where the driver is with another.</summary>
+    /// <exception cref="StateException">It cannot be there.</exception>
+    public static void RestoreTransport(VirtioPciTransport transport, IReadOnlyList<StateNode> nodes) => OfTransport(transport).Restore(nodes);
 
     /// <summary>Takes in a device on the memory bus.</summary>
     public static void Add(StateRegistry to, string id, VirtioMmioTransport transport, IVirtioDevice device)
@@ -35,6 +42,20 @@ internal static class DeviceStates
         string folder = FolderOf(id);
         AddDevice(to, folder, device);
         to.Add($"{folder}/transport", transport, static () => SnapshotJson.Default.VirtioMmioState);
+    }
+
+    private static StateRegistry OfTransport(VirtioPciTransport transport)
+    {
+        StateRegistry registry = new();
+        AddFunction(registry, "", transport);
+        registry.Add("transport", transport, static () => SnapshotJson.Default.VirtioPciState);
+        return registry;
+    }
+
+    private static void AddFunction(StateRegistry to, string folder, VirtioPciTransport transport)
+    {
+        to.Add($"{folder}/function", transport.Function, static () => SnapshotJson.Default.PciFunctionState);
+        to.Add($"{folder}/msix", transport.Msix, static () => SnapshotJson.Default.MsixState);
     }
 
     private static void AddDevice(StateRegistry to, string folder, IVirtioDevice device)

@@ -70,6 +70,42 @@ public class HotPlugTests
         Assert.Equal((2, "data"), (Assert.Single(debian.Machine.Devices).Slot, debian.Machine.Devices[0].Config.Id));
     }
 
+    [GuestFilesTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Device_TakenByForceWhileItIsUsed_FailsAndTheKernelLetsItGo(bool isServed)
+    {
+        using DebianMachine debian = new(config => config with
+        {
+            Nets = [new() { Id = "net", Link = new UserLinkConfig() }],
+            DeviceModel = isServed,
+        });
+        (DiskConfig disk, _) = NewDisk(debian, "data");
+        debian.Greet();
+        debian.Run("modprobe -a virtio_blk virtio_net");
+        debian.Machine.AddDevice(disk);
+        debian.WaitFor("[ -b /dev/vda ] && [ -e /sys/class/net/eth0 ]");
+        debian.Run("ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ping 10.0.2.2 >/dev/null 2>&1 & true");
+        debian.Run("(while dd if=/dev/vda of=/dev/null bs=64k iflag=direct; do :; done; echo over >/tmp/read) 2>/dev/null & true");
+        debian.Run("(while dd if=/dev/zero of=/dev/vda bs=64k conv=fsync; do :; done; echo over >/tmp/written) 2>/dev/null & true");
+        debian.Run("sleep 1");
+
+        debian.Machine.RemoveDevice("data", isForced: true);
+        debian.Machine.RemoveDevice("net", isForced: true);
+
+        Assert.Empty(debian.Machine.Devices);
+        // The host has its image back at once.
+        File.Delete(disk.Path);
+        (disk, _) = NewDisk(debian, "data");
+        debian.WaitFor("[ -e /tmp/read ] && [ -e /tmp/written ] && [ ! -e /sys/block/vda ] && [ ! -e /sys/class/net/eth0 ]");
+        debian.Machine.AddDevice(disk);
+        debian.WaitFor("ls /dev/vd? >/dev/null 2>&1");
+        debian.Run("echo written-by-the-guest | dd of=$(ls /dev/vd?) conv=sync,fsync 2>/dev/null");
+        Assert.Equal("written-by-the-guest"u8, File.ReadAllBytes(disk.Path).AsSpan(0, 20));
+        debian.Console.SendLine("poweroff -f");
+        Assert.Equal(MachineEnd.PowerOff, debian.WaitForEnd().End);
+    }
+
     private static IEnumerable<(string Kind, string Words, int VirtioId)> Kinds(string room) =>
     [
         ("net", "user", 1), ("console", "null", 3), ("rng", "", 4), ("balloon", "", 5), ("share", $"tag=t,path={room}", 9), ("vsock", $"cid=5,path={room}/v", 19),

@@ -83,6 +83,9 @@ public class ProcessSandboxTests
     public void Runtime_WithThreadsGarbageAndTimers_GoesOn() => Assert.Equal((0, "0"), Run("none", "threads"));
 
     [Fact]
+    public void Threads_ThatAreStartedMeanwhile_DoNotStopIt() => Assert.All(Enumerable.Range(0, 10), _ => Assert.Equal((0, "0"), Run("none", "chain")));
+
+    [Fact]
     public void Threads_AllOfThem_AreConfined()
     {
         using Process process = Start("none", "wait");
