@@ -25,6 +25,7 @@ internal sealed class VirtioCore : IVirtioCalls, IStateful<VirtioCoreState>
     private int _status;
     private byte _configGeneration;
     private bool _isResetting;
+    private bool _isRestored;
 
     public VirtioCore(IVirtioDevice device, GuestMemory memory, IVirtioInterrupts interrupts, Action<string>? diagnostics)
     {
@@ -196,12 +197,19 @@ internal sealed class VirtioCore : IVirtioCalls, IStateful<VirtioCoreState>
     /// <summary>Goes on after <see cref="Hold"/>.</summary>
     public void Release()
     {
+        bool isRestored;
         lock (_gate)
         {
             foreach (IQueueEnd queue in _queues) queue.Hold(false);
+            (isRestored, _isRestored) = (_isRestored, false);
         }
 
-        for (int i = 0; i < _queues.Length; i++) Kick(i);
+        for (int i = 0; i < _queues.Length; i++)
+        {
+            // Where it was saved, an interrupt may have been on its way from another process to the CPUs. One too many does no harm.
+            if (isRestored && IsLive && _setups[i].IsEnabled) _interrupts.QueueUsed(i);
+            Kick(i);
+        }
     }
 
     public bool ReadConfig(uint offset, Span<byte> data)
@@ -252,6 +260,7 @@ internal sealed class VirtioCore : IVirtioCalls, IStateful<VirtioCoreState>
         {
             if (IsLive) _device.Reset();
             _isResetting = false;
+            _isRestored = true;
             DriverFeatures = state.DriverFeatures;
             _configGeneration = state.ConfigGeneration;
             state.SeenConfig.CopyTo(_seenConfig, 0);

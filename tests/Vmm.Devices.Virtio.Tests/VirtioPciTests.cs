@@ -244,6 +244,27 @@ public sealed class VirtioPciTests : IDisposable
     }
 
     [Fact]
+    public void State_ThatGoesOn_EveryQueueInterruptsOnce()
+    {
+        _bench.EnableMsix();
+        _bench.Start();
+        _bench.Transport.Hold();
+        using VirtioBench other = new(workers => new VirtioBlock(_disk, new VirtioBlockOptions { QueueCount = 2, QueueSize = 16 }, workers));
+        other.Transport.Hold();
+        StateContract.Check(_bench.Transport.Function, other.Transport.Function);
+        StateContract.Check(_bench.Transport.Msix, other.Transport.Msix);
+        StateContract.Check(_bench.Transport, other.Transport);
+
+        for (int i = 0; i < 2; i++)
+        {
+            other.Transport.Release();
+            other.Transport.Hold();
+        }
+
+        Assert.Equal([0x41u, 0x42u], other.Msi.Messages.Select(m => m.Message.Data));
+    }
+
+    [Fact]
     public void State_WhileARequestIsUnderWay_Refused()
     {
         VirtioDriver.Ring[] rings = _bench.Start();

@@ -1,4 +1,5 @@
 using Vmm.Core.Backends;
+using Vmm.Devices.Virtio.Net;
 using Vmm.TestKit;
 
 namespace Vmm.Devices.Virtio.Tests.Net;
@@ -124,6 +125,22 @@ public sealed class VirtioNetControlTests : IDisposable
         Command(NetBench.Ok, Announce, 0);
         Assert.Equal(1ul, _bench.Machine.Guest.Load(_bench.Machine.Driver.Device + 6, 2));
         Command(NetBench.Error, Announce, 0);
+    }
+
+    [Fact]
+    public void Announce_BetweenRestoreAndTheDriver_IsNotForgotten()
+    {
+        VirtioNetState state = _bench.Device.Save();
+        using NetBench other = new(queues: 2);
+        other.Device.Restore(state);
+        other.Device.Announce();
+        other.Device.SetLink(up: false);
+
+        other.Machine.Start();
+
+        Assert.Equal(2ul, other.Machine.Guest.Load(other.Machine.Driver.Device + 6, 2));
+        // The interrupt of the configuration, without messages: by the wire.
+        Assert.Equal(2ul, other.Machine.Guest.Load(other.Machine.Driver.Isr, 1) & 2);
     }
 
     [Theory]
