@@ -318,6 +318,14 @@ public sealed class PackedQueueTests : IDisposable
         Assert.Equal(2u, _driver.Take()!.Value.Length);
     }
 
+    [Fact]
+    public void Position_OfARingThatCannotBe_IsNowhere()
+    {
+        _queue.Start(Setup with { Size = 0 }, VirtioFeatures.VIRTIO_F_RING_PACKED, PackedRing.Start, ledger: null);
+
+        Assert.Equal((true, default), (_queue.IsBroken, _queue.Position));
+    }
+
     [Theory]
     [InlineData(Size, 0, 0)]
     [InlineData(0, Size, 0)]

@@ -44,7 +44,7 @@ while [ "$done" -lt "$kills" ]; do
   timer=$!
   sleep 0.3
   guest=$(pgrep -P "$timer")
-  until grep -q '^== verify' "$tmp/output" || ! kill -0 "$timer" 2>/dev/null; do sleep 0.2; done
+  until grep -q '== verify' "$tmp/output" || ! kill -0 "$timer" 2>/dev/null; do sleep 0.2; done
   while kill -0 "$timer" 2>/dev/null && [ "$done" -lt "$kills" ]; do
     # QEMU looks for a new one every second.
     [ "$front" = vmm ] || sleep 1

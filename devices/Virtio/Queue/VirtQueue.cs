@@ -187,12 +187,12 @@ public sealed class VirtQueue : IQueueEnd
         Start(ring, setup, features, position, ledger);
     }
 
-    /// <summary>How far it has come, while it runs.</summary>
+    /// <summary>How far it has come; nowhere while it does not run. A broken queue goes nowhere any more, and may never have been anywhere.</summary>
     internal VirtRingPosition Position
     {
         get
         {
-            lock (_gate) return _ring.Position;
+            lock (_gate) return _isRunning && !IsBroken ? _ring.Position : default;
         }
     }
 
@@ -219,8 +219,7 @@ public sealed class VirtQueue : IQueueEnd
         lock (_gate)
         {
             if (!IsIdle) throw new StateException($"queue {Index}: {_inFlight} requests are under way, or word of their end");
-            // A broken queue goes nowhere any more, and may be nowhere.
-            VirtRingPosition position = _isRunning && !IsBroken ? _ring.Position : default;
+            VirtRingPosition position = Position;
             return new()
             {
                 Size = setup.Size,

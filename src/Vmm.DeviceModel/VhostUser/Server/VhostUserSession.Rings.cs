@@ -149,7 +149,8 @@ internal sealed partial class VhostUserSession
         string? problem = null;
         WithRingsHeld(() =>
         {
-            List<(ServedRing Ring, VirtRingPosition Position)> started = [.. _server.Rings.Where(r => r.IsStarted).Select(r => (r, r.Queue.Position))];
+            // A broken one stays so until the front end starts it again.
+            List<(ServedRing Ring, VirtRingPosition Position)> started = [.. _server.Rings.Where(r => r.IsStarted && !r.Queue.IsBroken).Select(r => (r, r.Queue.Position))];
             foreach ((ServedRing ring, _) in started) ring.Queue.Stop();
             problem = change();
             foreach ((ServedRing ring, VirtRingPosition position) in started)
