@@ -8,6 +8,8 @@ need_packages gcc libc6-dev
 say "building out/vmm"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# One that is there already says nothing about this build.
+rm -f "$root/out/publish/vmm"
 if ! dotnet publish "$root/src/Vmm.Cli" -c Release -o "$root/out/publish" -v quiet --nologo >"$log" 2>&1; then
   cat "$log" >&2
   die "the build failed"

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace Vmm.TestKit;
 
@@ -22,6 +23,24 @@ public static class TinyKernel
         using MemoryStream machineCode = new();
         assembler.Assemble(new StreamCodeWriter(machineCode), LoadAddress);
         File.WriteAllBytes(path, Elf(machineCode.ToArray()));
+    }
+
+    /// <summary>A kernel that says "&gt;" on COM1 and then what it hears there.</summary>
+    public static void Echo(Assembler a)
+    {
+        Label loop = a.CreateLabel();
+        a.mov(dx, 0x3f8);
+        a.mov(al, (sbyte)'>');
+        a.@out(dx, al);
+        a.Label(ref loop);
+        a.mov(dx, 0x3fd);
+        a.@in(al, dx);
+        a.test(al, 1);
+        a.je(loop);
+        a.mov(dx, 0x3f8);
+        a.@in(al, dx);
+        a.@out(dx, al);
+        a.jmp(loop);
     }
 
     private static byte[] Elf(byte[] code)

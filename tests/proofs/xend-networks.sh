@@ -14,7 +14,7 @@ failed=0
 # ---- outside of the host: the namespaces, and then the rest of this script inside one of them
 if [ -z "${XEND_INSIDE:-}" ]; then
   [ "$(id -u)" -eq 0 ] || die "root is needed, for network namespaces"
-  need_packages iproute2 busybox-static cpio kmod nftables iptables dnsmasq-base iputils-ping
+  need_packages iproute2 busybox-static cpio kmod nftables iptables dnsmasq-base iputils-ping jq
   export XEND_WORK XEND_INSIDE=xend-in-$$ XEND_OUTSIDE=xend-out-$$
   XEND_WORK=$(mktemp -d)
   # shellcheck disable=SC2317
@@ -190,7 +190,7 @@ mode() {
   report "$name: outside from a domain" "$(fetch "$b" outside)" "$([ "$inward" = yes ] && echo same || echo different)"
   report "$name: interface" "$(ip -o link show "vif$first.0" 2>/dev/null | grep -o 'fe:ff:ff:ff:ff:ff' | head -n 1)" fe:ff:ff:ff:ff:ff
   "$vmm" destroy first
-  kill -9 "$("$vmm" list -l second | grep -o '"processId": *[0-9]*' | grep -o '[0-9]*$' || pgrep -f -n "domain-host.*second")" || true
+  kill -9 "$("$vmm" list -l second | jq '.[0].processId')"
   for _ in $(seq 50); do [ -n "$(ip -o link 2>/dev/null | grep -E 'vif[0-9]+\.[0-9]')" ] || break; sleep 0.1; done
   # A dying process lets go of its interface and of its locks in any order: whoever looks after that cleans up.
   for _ in $(seq 20); do

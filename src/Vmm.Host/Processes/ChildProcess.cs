@@ -1,4 +1,3 @@
-using System.Collections;
 using System.Runtime.InteropServices;
 using Vmm.Host.Native;
 
@@ -23,29 +22,8 @@ public sealed unsafe class ChildProcess : IDisposable
     public ChildProcess(string program, IReadOnlyList<string> arguments, ReadOnlySpan<int> descriptors, LinuxFile? output = null)
     {
         using LinuxFile nothing = LinuxFile.Open("/dev/null", Libc.O_RDONLY);
-        using NativeStrings argv = new(arguments);
-        using NativeStrings environment = new(Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(e => $"{e.Key}={e.Value}"));
-        Libc.PosixSpawnActions actions;
-        Libc.PosixSpawnAttributes attributes;
-        int id = 0;
-        // SAFETY: locals that outlive the calls; the two arrays end with a null and live until this returns.
-        _ = Libc.PosixSpawnActionsInit(&actions);
-        try
-        {
-            _ = Libc.PosixSpawnAttributesInit(&attributes);
-            int error = Libc.PosixSpawnAttributesSetFlags(&attributes, Libc.POSIX_SPAWN_SETSID);
-            if (error == 0) error = Libc.PosixSpawnActionsAddDup2(&actions, nothing.Fd, 0);
-            for (int i = 1; i <= 2 && error == 0 && output is not null; i++) error = Libc.PosixSpawnActionsAddDup2(&actions, output.Fd, i);
-            // The same number on both sides: it is only made to survive.
-            for (int i = 0; i < descriptors.Length && error == 0; i++) error = Libc.PosixSpawnActionsAddDup2(&actions, descriptors[i], descriptors[i]);
-            if (error == 0) error = Libc.PosixSpawn(&id, program, &actions, &attributes, argv.Pointer, environment.Pointer);
-            if (error != 0) throw new LinuxException($"starting {program}", error);
-            Id = id;
-        }
-        finally
-        {
-            _ = Libc.PosixSpawnActionsDestroy(&actions);
-        }
+        ReadOnlySpan<int> standard = output is null ? [nothing.Fd] : [nothing.Fd, output.Fd, output.Fd];
+        Id = SessionSpawn.Start(program, arguments, standard, descriptors, closesOthers: false);
     }
 
     /// <summary>Its number.</summary>

@@ -1,4 +1,3 @@
-using System.Collections;
 using System.Runtime.InteropServices;
 using Vmm.Host.Native;
 
@@ -10,7 +9,7 @@ namespace Vmm.Host.Processes;
 /// </summary>
 public sealed unsafe class DetachedProcess : IDisposable
 {
-    private const int SignalMask = 0x7f, ExitShift = 8, SignalExit = 128, FirstOfOthers = 3;
+    private const int SignalMask = 0x7f, ExitShift = 8, SignalExit = 128;
 
     private DetachedProcess(int id, LinuxFile output) => (Id, Output) = (id, output);
 
@@ -35,7 +34,7 @@ public sealed unsafe class DetachedProcess : IDisposable
         using LinuxFile stdout = new(ends[1]);
         try
         {
-            return new DetachedProcess(Spawn(program, arguments, stdin.Fd, stdout.Fd), output);
+            return new DetachedProcess(SessionSpawn.Start(program, arguments, [stdin.Fd, stdout.Fd], kept: [], closesOthers: true), output);
         }
         catch
         {
@@ -67,31 +66,5 @@ public sealed unsafe class DetachedProcess : IDisposable
         LinuxFile file = LinuxFile.FromResult(Libc.MemfdCreate("input", Libc.MFD_CLOEXEC), "holding a text");
         while (!text.IsEmpty) text = text[file.Write(text)..];
         return Libc.Lseek(file.Fd, 0, Libc.SEEK_SET) == 0 ? file : throw LinuxException.FromLastError("holding a text");
-    }
-
-    private static int Spawn(string program, IReadOnlyList<string> arguments, int stdin, int stdout)
-    {
-        using NativeStrings argv = new(arguments);
-        using NativeStrings environment = new(Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(e => $"{e.Key}={e.Value}"));
-        Libc.PosixSpawnActions actions;
-        Libc.PosixSpawnAttributes attributes;
-        int id = 0;
-        // SAFETY: locals that outlive the calls; the two arrays end with a null and live until this returns.
-        _ = Libc.PosixSpawnActionsInit(&actions);
-        try
-        {
-            _ = Libc.PosixSpawnAttributesInit(&attributes);
-            int error = Libc.PosixSpawnAttributesSetFlags(&attributes, Libc.POSIX_SPAWN_SETSID);
-            if (error == 0) error = Libc.PosixSpawnActionsAddDup2(&actions, stdin, 0);
-            if (error == 0) error = Libc.PosixSpawnActionsAddDup2(&actions, stdout, 1);
-            // What a shell had open, a lock perhaps, is not to live as long as this process.
-            if (error == 0) error = Libc.PosixSpawnActionsAddCloseFrom(&actions, FirstOfOthers);
-            if (error == 0) error = Libc.PosixSpawn(&id, program, &actions, &attributes, argv.Pointer, environment.Pointer);
-            return error == 0 ? id : throw new LinuxException($"starting {program}", error);
-        }
-        finally
-        {
-            _ = Libc.PosixSpawnActionsDestroy(&actions);
-        }
     }
 }

@@ -12,6 +12,7 @@ internal static unsafe class EveryThread
     /// <summary>SIGRTMAX - 1: nobody else uses it.</summary>
     private const int Signal = 63;
 
+    private const string Tasks = "/proc/self/task";
     private const int PageBytes = 4096;
     private const int TasksOffset = PageBytes, MostTasks = 1024;
     private const int DoneOffset = 2 * PageBytes, CountOffset = DoneOffset + 4, ErrorOffset = DoneOffset + 8, CallsOffset = DoneOffset + 64;
@@ -54,8 +55,9 @@ internal static unsafe class EveryThread
 
     /// <summary>Makes the calls on every thread, and on those that are started meanwhile.</summary>
     /// <param name="calls">What to do, in this order.</param>
+    /// <param name="isDone">Whether a thread, by its folder in /proc, has it from the one that started it; null where no thread is asked twice to its harm.</param>
     /// <exception cref="LinuxException">A call failed on a thread, or a thread does not come to it.</exception>
-    public static void Do(ReadOnlySpan<ThreadCall> calls)
+    public static void Do(ReadOnlySpan<ThreadCall> calls, Func<string, bool>? isDone = null)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(calls.Length, MostCalls);
         lock (Gate)
@@ -69,14 +71,14 @@ internal static unsafe class EveryThread
             if (Libc.Mprotect((nint)pages, PageBytes, Libc.PROT_READ | Libc.PROT_EXEC) != 0) throw LinuxException.FromLastError("protecting the handler of a signal");
             Libc.SigAction action = new() { Handler = (nint)pages, Mask = ulong.MaxValue, Flags = Libc.SA_RESTART }, previous;
             if (Libc.Sigaction(Signal, &action, &previous) != 0) throw LinuxException.FromLastError("sigaction(SIGRTMAX - 1)");
-            Bring(pages);
+            Bring(pages, isDone);
             _ = Libc.Sigaction(Signal, &previous, null);
             if (*(long*)(pages + ErrorOffset) is var error and not 0) throw new LinuxException("confining a thread", (int)-error);
             _ = Libc.Munmap((nint)pages, 3 * PageBytes);
         }
     }
 
-    private static void Bring(byte* pages)
+    private static void Bring(byte* pages, Func<string, bool>? isDone)
     {
         HashSet<int> asked = [];
         DateTime end = DateTime.UtcNow + Patience;
@@ -88,6 +90,7 @@ internal static unsafe class EveryThread
             foreach (int thread in Threads())
             {
                 if (thread == self || IsNoted(pages, thread)) continue;
+                if (!asked.Contains(thread) && isDone?.Invoke($"{Tasks}/{thread}") == true) continue;
                 isAll = false;
                 if (asked.Add(thread)) _ = Libc.Tgkill(process, thread, Signal);
             }
@@ -106,7 +109,7 @@ internal static unsafe class EveryThread
 
     // Workers of an io_uring take no signals; what they do they do in the name of who asked for it.
     private static IEnumerable<int> Threads()
-        => from path in Directory.EnumerateDirectories("/proc/self/task")
+        => from path in Directory.EnumerateDirectories(Tasks)
            where !IsKernelWorker(path)
            select int.Parse(Path.GetFileName(path.AsSpan()), CultureInfo.InvariantCulture);
 

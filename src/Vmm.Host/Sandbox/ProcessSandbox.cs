@@ -10,7 +10,7 @@ namespace Vmm.Host.Sandbox;
 /// </summary>
 public static unsafe class ProcessSandbox
 {
-    private const int PR_CAPBSET_DROP = 24, PR_SET_NO_NEW_PRIVS = 38, PR_CAP_AMBIENT = 47, PR_CAP_AMBIENT_CLEAR_ALL = 4;
+    private const int PR_CAPBSET_DROP = 24, PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39, PR_CAP_AMBIENT = 47, PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
     /// <summary>The version of Landlock that this kernel has; 0 for none.</summary>
     public static int LandlockVersion => LandlockRules.Version;
@@ -55,9 +55,8 @@ public static unsafe class ProcessSandbox
 
     private static void Confine(LandlockRules? rules, Capability kept)
     {
-        // In two rounds. A thread that a confined one starts is confined already and comes to each round all the same: what it lost the right
-        // to do must not be asked of it again.
-        List<ThreadCall> first = [ThreadCall.Of(SystemCall.prctl, PR_SET_NO_NEW_PRIVS, 1)];
+        // In two rounds: a thread that a confined one starts is confined, and has lost the right to what the first round asks.
+        List<ThreadCall> first = [];
         Capability effective = (Capability)HostPrivilege.Effective;
         if ((effective & Capability.CAP_SETPCAP) != 0)
         {
@@ -68,14 +67,29 @@ public static unsafe class ProcessSandbox
             }
         }
 
-        EveryThread.Do([.. first]);
-        List<ThreadCall> second = [ThreadCall.Of(SystemCall.prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)];
+        if (first.Count != 0) EveryThread.Do([.. first]);
+        // Nor can it restrict itself again and again: Landlock counts. By the flag it is known, where the process has not begun with it.
+        bool isTold = Libc.Syscall((nint)SystemCall.prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0) == 0;
+        List<ThreadCall> second = [ThreadCall.Of(SystemCall.prctl, PR_SET_NO_NEW_PRIVS, 1), ThreadCall.Of(SystemCall.prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)];
         if (rules is not null) second.Add(ThreadCall.Of(SystemCall.landlock_restrict_self, rules.Fd));
         ulong held = (ulong)(kept & effective);
         Libc.CapabilityHeader header = new() { Version = Libc.LINUX_CAPABILITY_VERSION_3 };
         Libc.CapabilitySets sets = new() { EffectiveLow = (uint)held, PermittedLow = (uint)held, EffectiveHigh = (uint)(held >> 32), PermittedHigh = (uint)(held >> 32) };
         // SAFETY: two locals, which outlive the calls of all threads: this one waits for them.
         second.Add(ThreadCall.Of(SystemCall.capset, (nint)(&header), (nint)(&sets)));
-        EveryThread.Do([.. second]);
+        EveryThread.Do([.. second], isTold ? HasNoNewPrivileges : null);
+    }
+
+    private static bool HasNoNewPrivileges(string task)
+    {
+        try
+        {
+            return File.ReadLines($"{task}/status").Contains("NoNewPrivs:\t1");
+        }
+        catch (IOException)
+        {
+            // It has ended.
+            return true;
+        }
     }
 }

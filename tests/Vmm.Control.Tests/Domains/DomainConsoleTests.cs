@@ -5,6 +5,7 @@ using StreamJsonRpc;
 using Vmm.Control.Domains;
 using Vmm.Control.Rpc;
 using Vmm.Machine.Config;
+using Vmm.TestKit;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Vmm.Control.Tests.Domains;
@@ -16,7 +17,7 @@ public class DomainConsoleTests
     [Fact]
     public async Task Attach_LateClient_GetsWhatWasWrittenAndWhatFollows()
     {
-        using RunningDomain domain = new(Echo);
+        using RunningDomain domain = new(TinyKernel.Echo);
         using DomainClient client = new(domain.Host.Folder);
         using Output output = new(client);
         Assert.Equal(("serial0", true), await client.Domain.AttachConsoleAsync() is var entry ? (entry.Name, entry.IsDefault) : default);
@@ -29,7 +30,7 @@ public class DomainConsoleTests
     [Fact]
     public async Task Attach_TwoClientsAndTheSocket_AllSeeTheSame()
     {
-        using RunningDomain domain = new(Echo);
+        using RunningDomain domain = new(TinyKernel.Echo);
         using DomainClient one = new(domain.Host.Folder), two = new(domain.Host.Folder);
         using Output first = new(one), second = new(two);
         using System.Net.Sockets.Socket socket = new(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, 0);
@@ -49,7 +50,7 @@ public class DomainConsoleTests
     [Fact]
     public async Task Detach_Client_HearsNoMore()
     {
-        using RunningDomain domain = new(Echo);
+        using RunningDomain domain = new(TinyKernel.Echo);
         using DomainClient client = new(domain.Host.Folder), other = new(domain.Host.Folder);
         using Output output = new(client), others = new(other);
         await client.Domain.AttachConsoleAsync();
@@ -159,24 +160,6 @@ public class DomainConsoleTests
     [InlineData("console=hvc0 console=ttyS1,9600n8", "serial1")]
     [InlineData("console=ttyS0 console=hvc1", "hvc1")]
     public void NameFor_CommandLine_IsTheLastOneNamed(string commandLine, string expected) => Assert.Equal(expected, DomainConsoles.NameFor(commandLine));
-
-    // Says ">" and then what it hears.
-    private static void Echo(Assembler a)
-    {
-        Label loop = a.CreateLabel();
-        a.mov(dx, 0x3f8);
-        a.mov(al, (sbyte)'>');
-        a.@out(dx, al);
-        a.Label(ref loop);
-        a.mov(dx, 0x3fd);
-        a.@in(al, dx);
-        a.test(al, 1);
-        a.je(loop);
-        a.mov(dx, 0x3f8);
-        a.@in(al, dx);
-        a.@out(dx, al);
-        a.jmp(loop);
-    }
 
     private sealed class Output : IDisposable
     {

@@ -1,7 +1,5 @@
 using System.Diagnostics;
-using Iced.Intel;
 using Vmm.TestKit;
-using static Iced.Intel.AssemblerRegisters;
 
 namespace Vmm.Control.Tests.Rpc;
 
@@ -10,7 +8,7 @@ public sealed class ExampleTests : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
-    private readonly RunningDomain _domain = new(Parrot, options: new() { IsPaused = true });
+    private readonly RunningDomain _domain = new(TinyKernel.Echo, options: new() { IsPaused = true });
 
     public void Dispose() => _domain.Dispose();
 
@@ -45,22 +43,5 @@ public sealed class ExampleTests : IDisposable
         string text = output.Result + errors.Result;
         Assert.True(process.ExitCode == 0, text);
         return text;
-    }
-
-    private static void Parrot(Assembler a)
-    {
-        Label loop = a.CreateLabel();
-        a.mov(dx, 0x3f8);
-        a.mov(al, (sbyte)'>');
-        a.@out(dx, al);
-        a.Label(ref loop);
-        a.mov(dx, 0x3fd);
-        a.@in(al, dx);
-        a.test(al, 1);
-        a.je(loop);
-        a.mov(dx, 0x3f8);
-        a.@in(al, dx);
-        a.@out(dx, al);
-        a.jmp(loop);
     }
 }

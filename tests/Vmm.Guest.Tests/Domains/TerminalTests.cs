@@ -1,6 +1,4 @@
-using Iced.Intel;
 using Vmm.TestKit;
-using static Iced.Intel.AssemblerRegisters;
 
 namespace Vmm.Guest.Tests.Domains;
 
@@ -45,7 +43,7 @@ public sealed class TerminalTests : IDisposable
     [ExecutableFact]
     public void Console_OnATerminal_PassesEveryKeyUntilTheOneThatLeaves()
     {
-        _room.Run("create", "-q", _room.Config("a", code: Parrot)).Good();
+        _room.Run("create", "-q", _room.Config("a", code: TinyKernel.Echo)).Good();
         using PtyProgram console = new(_room, 80, 24, Repository.Vmm, "console", "a");
 
         console.Text.Expect("connected to 'a'; Ctrl-] leaves\r\n", Patience);
@@ -65,7 +63,7 @@ public sealed class TerminalTests : IDisposable
     [ExecutableFact]
     public void Console_OtherKeyAndPort_LeavesByThatKey()
     {
-        _room.Run("create", "-q", _room.Config("a", code: Parrot)).Good();
+        _room.Run("create", "-q", _room.Config("a", code: TinyKernel.Echo)).Good();
         using PtyProgram console = new(_room, 80, 24, Repository.Vmm, "console", "-t", "serial", "-n", "0", "-e", "^A", "a");
 
         console.Text.Expect("Ctrl-A leaves\r\n", Patience);
@@ -81,7 +79,7 @@ public sealed class TerminalTests : IDisposable
     [ExecutableFact]
     public void Create_InTheForegroundWithItsConsole_IsTheDomainUntilItsEnd()
     {
-        using PtyProgram domain = new(_room, 80, 24, Repository.Vmm, "create", "-F", "-c", _room.Config("a", code: Parrot));
+        using PtyProgram domain = new(_room, 80, 24, Repository.Vmm, "create", "-F", "-c", _room.Config("a", code: TinyKernel.Echo));
 
         domain.Text.Expect("domain 'a' is there, with id 1", Patience);
         domain.Text.Expect(">", Patience);
@@ -101,22 +99,5 @@ public sealed class TerminalTests : IDisposable
     {
         string[] lines = frame.Split("\e[K\r\n", StringSplitOptions.RemoveEmptyEntries);
         return lines.Length > 0 && lines.Length < rows && lines.All(l => l.Length <= columns);
-    }
-
-    private static void Parrot(Assembler a)
-    {
-        Label loop = a.CreateLabel();
-        a.mov(dx, 0x3f8);
-        a.mov(al, (sbyte)'>');
-        a.@out(dx, al);
-        a.Label(ref loop);
-        a.mov(dx, 0x3fd);
-        a.@in(al, dx);
-        a.test(al, 1);
-        a.je(loop);
-        a.mov(dx, 0x3f8);
-        a.@in(al, dx);
-        a.@out(dx, al);
-        a.jmp(loop);
     }
 }
