@@ -59,7 +59,8 @@ systemctl restart systemd-networkd; i=0; while [ $i -lt 600 ] && ! networkctl st
 networkctl status eth0 | grep -E "State:|Address:|Gateway:" | tr -s " "; ip route show default; ping -c 1 -W 5 10.0.2.2 | grep received; echo over-$((6*7))'
   (
     for ((second = 0; second < 400; second++)); do grep -q 'debian login:' "$work/dhcp.log" 2>/dev/null && break; sleep 1; done
-    printf 'root\n'; sleep 3; printf 'vmm\n'; sleep 5; printf '%s\n' "$commands"; sleep 1000
+    printf 'root\n'; sleep 3; printf 'vmm\n'; sleep 5; printf '%s\n' "$commands"
+    for ((second = 0; second < 600; second++)); do grep -q '^over-42' "$work/dhcp.log" && break; sleep 1; done
   ) | become_in_namespace "${VMM:-$root/out/vmm}" run --accel software --memory 512M --vcpus 2 --kernel "$guests/vmlinux" --initrd "$guests/debian.initrd.img" \
     --append 'console=ttyS0 root=/dev/vda rw quiet net.ifnames=0' --disk "path=$guests/debian.qcow2,format=qcow2,snapshot=on" --net user >"$work/dhcp.log" 2>"$work/dhcp.err" &
   guest=$!

@@ -41,7 +41,7 @@ internal static class Devices
     public static Command Detach(string name, string description, Argument<string> device, string what, Func<DomainFolder, string, string?> find)
     {
         Argument<string> domain = DomainVerb.Domain();
-        Option<bool> force = new("--force", "-f") { Description = "Pull it out at once; the guest is told afterwards, and what it had not been answered yet is lost." };
+        Option<bool> force = new("--force", "-f") { Description = "Take it away at once: what the guest still asks of it fails, until the guest lets go of it." };
         return DomainVerb.New(name, description, result =>
         {
             DomainFolder folder = DomainVerb.Find(result.GetRequiredValue(domain));

@@ -20,7 +20,7 @@ public partial interface IDomainRpc
     /// <summary>Asks the guest to let a device go. May be repeated; what the guest never lets go leaves at its next reset.</summary>
     /// <param name="id">The device.</param>
     /// <param name="waitSeconds">How long to wait for the guest.</param>
-    /// <param name="force">The device is pulled out at once, and the guest told afterwards: what it had not been answered yet is lost.</param>
+    /// <param name="force">The host takes the device away at once: what the guest still asks of it fails, until the guest lets go of it.</param>
     [JsonRpcMethod("device.remove")]
     [RpcErrors(RpcErrorCode.WrongState, RpcErrorCode.NotFound)]
     Task<RemovalAnswer> RemoveDeviceAsync(string id, double waitSeconds = 0, bool force = false, CancellationToken cancellation = default);
