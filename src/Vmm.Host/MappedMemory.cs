@@ -118,18 +118,8 @@ public sealed class MappedMemory : IPageDiscarder, IDisposable
     /// <exception cref="LinuxException">It cannot be read.</exception>
     public unsafe void CopyOut(ulong offset, Span<byte> to)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, SizeBytes);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((ulong)to.Length, SizeBytes - offset);
-        fixed (byte* first = to)
-        {
-            for (int done = 0; done < to.Length;)
-            {
-                // SAFETY: the span is pinned, and the length ends within it.
-                nint count = Libc.Pread(_file.Fd, first + done, (nuint)(to.Length - done), (nint)offset + done);
-                if (count <= 0 && Marshal.GetLastPInvokeError() != Errno.EINTR) throw LinuxException.FromLastError("reading guest memory");
-                done += (int)Math.Max(0, count);
-            }
-        }
+        // SAFETY: the span is pinned.
+        fixed (byte* first = to) Move(offset, first, to.Length, isWrite: false);
     }
 
     /// <summary>Copies bytes in by way of the file: pages that are new then cost neither a fault nor a clearing each. Nobody may be using them.</summary>
@@ -137,18 +127,8 @@ public sealed class MappedMemory : IPageDiscarder, IDisposable
     /// <exception cref="LinuxException">They cannot be written.</exception>
     public unsafe void CopyIn(ulong offset, ReadOnlySpan<byte> from)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, SizeBytes);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((ulong)from.Length, SizeBytes - offset);
-        fixed (byte* first = from)
-        {
-            for (int done = 0; done < from.Length;)
-            {
-                // SAFETY: the span is pinned, and the length ends within it.
-                nint count = Libc.Pwrite(_file.Fd, first + done, (nuint)(from.Length - done), (nint)offset + done);
-                if (count <= 0 && Marshal.GetLastPInvokeError() != Errno.EINTR) throw LinuxException.FromLastError("filling guest memory");
-                done += (int)Math.Max(0, count);
-            }
-        }
+        // SAFETY: the span is pinned.
+        fixed (byte* first = from) Move(offset, first, from.Length, isWrite: true);
     }
 
     /// <inheritdoc/>
@@ -202,4 +182,19 @@ public sealed class MappedMemory : IPageDiscarder, IDisposable
     }
 
     private static string Mebibytes(ulong bytes) => bytes % (1 << 20) == 0 ? $"{bytes >> 20} MiB" : $"{bytes} bytes";
+
+    private unsafe void Move(ulong offset, byte* bytes, int count, bool isWrite)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, SizeBytes);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((ulong)count, SizeBytes - offset);
+        for (int done = 0; done < count;)
+        {
+            // SAFETY: the length ends within the caller's bytes.
+            nint moved = isWrite
+                ? Libc.Pwrite(_file.Fd, bytes + done, (nuint)(count - done), (nint)offset + done)
+                : Libc.Pread(_file.Fd, bytes + done, (nuint)(count - done), (nint)offset + done);
+            if (moved > 0) done += (int)moved;
+            else if (moved == 0 || Marshal.GetLastPInvokeError() != Errno.EINTR) throw LinuxException.FromLastError(isWrite ? "filling guest memory" : "reading guest memory");
+        }
+    }
 }
