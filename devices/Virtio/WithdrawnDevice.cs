@@ -19,8 +19,8 @@ public sealed class WithdrawnDevice : IVirtioDevice, IDisposable
     private readonly byte[] _config;
     private readonly ushort[] _queueSizes;
     private readonly IWorker _worker;
-    private VirtioActivation? _activation;
     private readonly VirtChain?[] _chains;
+    private VirtioActivation? _activation;
 
     /// <param name="device">The one that goes; not used any more afterwards.</param>
     /// <param name="workers">Who does the work.</param>

@@ -152,9 +152,15 @@ public sealed partial class GuestMachine
     {
         bool runs = !_paused && _holds == 0;
         if (runs) board.Pause();
-        board.Pci!.Withdraw(device);
-        _attachments.Remove(device);
-        if (runs) board.Resume();
+        try
+        {
+            board.Pci!.Withdraw(device);
+            _attachments.Remove(device);
+        }
+        finally
+        {
+            if (runs) board.Resume();
+        }
     }
 
     private void FinishRemovals()

@@ -175,14 +175,15 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, IStateful<VirtioNet
         {
             Volatile.Write(ref _sendOffloads, (int)VirtioNetRegisters.SendOffloads(activation.Features));
             // All passes until the driver says what it wants, except that who can name VLANs has none at first.
-            Adopt((_restored ?? new VirtioNetState
+            VirtioNetState state = _restored ?? new VirtioNetState
             {
                 HasDriver = true,
                 GuestOffloads = activation.Features & GuestOffloads,
                 Mac = _options.Mac.Value,
                 Mode = NetReceiveMode.Promiscuous,
                 Vlans = activation.Has(VIRTIO_NET_F_CTRL_VLAN) ? new ulong[NetFilter.VlanWords] : [],
-            }) with { IsLinkOff = _isLinkOff, IsAnnouncing = _isAnnouncing });
+            };
+            Adopt(state with { IsLinkOff = _isLinkOff, IsAnnouncing = _isAnnouncing });
             _restored = null;
             Volatile.Write(ref _activation, activation);
         }

@@ -110,25 +110,21 @@ internal sealed class PciHost : IDisposable
     public void Withdraw(PluggedDevice device)
     {
         if (Find(device) is not { } place) return;
-        IReadOnlyList<StateNode> driver;
-        WithdrawnDevice withdrawn;
         try
         {
-            driver = DeviceStates.SaveTransport(place.Transport);
-            withdrawn = new WithdrawnDevice(place.Virtio, _board.Workers);
+            IReadOnlyList<StateNode> driver = DeviceStates.SaveTransport(place.Transport);
+            WithdrawnDevice withdrawn = new(place.Virtio, _board.Workers);
+            Drop(device);
+            place = Take(device, withdrawn, isWithdrawn: true);
+            Bus.Add(place.Function, device.Slot);
+            DeviceStates.RestoreTransport(place.Transport, driver);
+            _hotPlug.RequestRemoval(place.Function);
         }
         catch (StateException e)
         {
             _note($"{device.Id}: pulled out with requests under way, of which the guest may never hear: {e.Message}");
             TakeOut(device);
-            return;
         }
-
-        Drop(device);
-        Place next = Take(device, withdrawn, isWithdrawn: true);
-        Bus.Add(next.Function, device.Slot);
-        DeviceStates.RestoreTransport(next.Transport, driver);
-        _hotPlug.RequestRemoval(next.Function);
     }
 
     /// <summary>Ends what stands for devices that were withdrawn, where the guest has let go of it.</summary>
