@@ -187,12 +187,12 @@ public sealed class VirtQueue : IQueueEnd
         Start(ring, setup, features, position, ledger);
     }
 
-    /// <summary>How far it has come; nowhere while it does not run. A broken queue goes nowhere any more, and may never have been anywhere.</summary>
+    /// <summary>How far it has come, while it runs; a ring that cannot be is nowhere.</summary>
     internal VirtRingPosition Position
     {
         get
         {
-            lock (_gate) return _isRunning && !IsBroken ? _ring.Position : default;
+            lock (_gate) return Size != 0 ? _ring.Position : default;
         }
     }
 
@@ -219,7 +219,8 @@ public sealed class VirtQueue : IQueueEnd
         lock (_gate)
         {
             if (!IsIdle) throw new StateException($"queue {Index}: {_inFlight} requests are under way, or word of their end");
-            VirtRingPosition position = Position;
+            // A broken queue goes nowhere any more, and may be nowhere.
+            VirtRingPosition position = _isRunning && !IsBroken ? _ring.Position : default;
             return new()
             {
                 Size = setup.Size,

@@ -19,6 +19,7 @@ internal sealed class ConsoleFeed : IDisposable
     private readonly TappedChar _tap;
     private readonly JsonRpc _client;
     private readonly Channel<bool> _news = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
+    private volatile bool _isOver;
 
     public ConsoleFeed(string name, TappedChar tap, JsonRpc client)
     {
@@ -30,6 +31,7 @@ internal sealed class ConsoleFeed : IDisposable
 
     public void Dispose()
     {
+        _isOver = true;
         _tap.Written -= OnWritten;
         _news.Writer.TryComplete();
     }
@@ -46,7 +48,7 @@ internal sealed class ConsoleFeed : IDisposable
             {
                 _news.Reader.TryRead(out _);
                 int count;
-                while ((count = _tap.Read(ref position, buffer, out long lost)) != 0)
+                while (!_isOver && (count = _tap.Read(ref position, buffer, out long lost)) != 0)
                 {
                     Dictionary<string, object?> values = new() { ["console"] = _name, ["data"] = buffer[..count], ["lost"] = lost };
                     await _client.NotifyWithParameterObjectAsync(IDomainNotifications.Output, values, Types).ConfigureAwait(false);

@@ -303,20 +303,15 @@ internal static unsafe class FlowFamily
 
     public static bool PopAll(Cpu cpu, Op* op)
     {
-        CpuState* s = cpu.S;
         StackCursor stack = new(cpu);
-        ulong* values = stackalloc ulong[8];
         for (int register = 7; register >= 0; register--)
         {
-            if (!stack.Pop(op->Size, out values[register])) return false;
+            // As hosts do it, those before a fault have their values already: only the stack pointer is as it was.
+            if (!stack.Pop(op->Size, out ulong value)) return false;
+            if (register != Reg.Rsp) IntegerFamily.Put(cpu.S, register, op->Size, value);
         }
 
         stack.Commit();
-        for (int register = 0; register < 8; register++)
-        {
-            if (register != Reg.Rsp) IntegerFamily.Put(s, register, op->Size, values[register]);
-        }
-
         return true;
     }
 
