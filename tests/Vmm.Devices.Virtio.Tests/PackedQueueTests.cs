@@ -321,9 +321,10 @@ public sealed class PackedQueueTests : IDisposable
     [Fact]
     public void Position_OfARingThatCannotBe_IsNowhere()
     {
-        _queue.Start(Setup with { Size = 0 }, VirtioFeatures.VIRTIO_F_RING_PACKED, PackedRing.Start, ledger: null);
+        VirtQueue queue = new(0, 16, _test.Memory, _ => { }, (_, _) => { });
+        queue.Start(Setup with { Size = 0 }, VirtioFeatures.VIRTIO_F_RING_PACKED, PackedRing.Start, ledger: null);
 
-        Assert.Equal((true, default), (_queue.IsBroken, _queue.Position));
+        Assert.Equal((true, default), (queue.IsBroken, queue.Position));
     }
 
     [Theory]

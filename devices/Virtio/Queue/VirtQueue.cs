@@ -187,7 +187,7 @@ public sealed class VirtQueue : IQueueEnd
         Start(ring, setup, features, position, ledger);
     }
 
-    /// <summary>How far it has come, while it runs; a ring that cannot be is nowhere.</summary>
+    /// <summary>How far it has come; nowhere when no ring was ever good.</summary>
     internal VirtRingPosition Position
     {
         get
