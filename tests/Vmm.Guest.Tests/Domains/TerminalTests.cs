@@ -36,6 +36,8 @@ public sealed class TerminalTests : IDisposable
         Assert.True(IsWithin(frame, 40, 3), frame);
         top.Type("q");
         Assert.Equal(0, top.WaitForExit());
+        // It is read on another thread, which may be behind.
+        top.Text.Expect("\e[?25h\r\n", Patience);
         Assert.EndsWith("\e[?25h\r\n", top.Text.Output, StringComparison.Ordinal);
         Assert.False(top.IsRaw);
     }
