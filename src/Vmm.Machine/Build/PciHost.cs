@@ -110,6 +110,13 @@ internal sealed class PciHost : IDisposable
     public void Withdraw(PluggedDevice device)
     {
         if (Find(device) is not { } place) return;
+        // The guest was faster.
+        if (device.IsEjected)
+        {
+            Drop(device);
+            return;
+        }
+
         try
         {
             IReadOnlyList<StateNode> driver = DeviceStates.SaveTransport(place.Transport);
